@@ -1,0 +1,1 @@
+"""Events for services: contracts, a bus over NATS JetStream, a transactional outbox and inbox."""

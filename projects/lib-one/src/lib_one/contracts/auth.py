@@ -1,0 +1,278 @@
+"""Facts of auth-svc: the audit trail (`auth.evt.…`), and the revocations that every guard follows (`auth.rev.…`).
+
+No secret, token, password or e-mail address is in any of them. A revocation's `expires_at` is the moment when the last
+token that it can concern has expired, so a reader may then forget it.
+"""
+
+from datetime import datetime
+
+from lib_one.event import Contract, contract, subject_token
+
+
+class AuthFact(Contract, frozen=True, kw_only=True):
+    """Common ground of the audit trail: nothing but the way to a subject."""
+
+    def _subject(self, aggregate: str, event: str) -> str:
+        return f"auth.evt.{aggregate}.{subject_token(self.aggregate())}.{event}"
+
+
+@contract("user.registered.v1")
+class UserRegistered(AuthFact, frozen=True, kw_only=True):
+    """Somebody has an account."""
+
+    user_id: str
+    username: str
+    roles: tuple[str, ...]
+
+    def subject(self) -> str:
+        return self._subject("user", "registered")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
+@contract("user.disabled.v1")
+class UserDisabled(AuthFact, frozen=True, kw_only=True):
+    """An account was closed to its owner; a `SubjectRevoked` goes with it."""
+
+    user_id: str
+
+    def subject(self) -> str:
+        return self._subject("user", "disabled")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
+@contract("user.enabled.v1")
+class UserEnabled(AuthFact, frozen=True, kw_only=True):
+    """A disabled account is open again."""
+
+    user_id: str
+
+    def subject(self) -> str:
+        return self._subject("user", "enabled")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
+@contract("session.started.v1")
+class SessionStarted(AuthFact, frozen=True, kw_only=True):
+    """Somebody signed in with a browser."""
+
+    session_id: str
+    user_id: str
+    methods: tuple[str, ...]
+    """Authentication methods as in RFC 8176: `pwd`, ..."""
+
+    def subject(self) -> str:
+        return self._subject("session", "started")
+
+    def aggregate(self) -> str:
+        return self.session_id
+
+
+@contract("session.ended.v1")
+class SessionEnded(AuthFact, frozen=True, kw_only=True):
+    """Somebody signed out; a `SessionRevoked` goes with it."""
+
+    session_id: str
+    user_id: str
+
+    def subject(self) -> str:
+        return self._subject("session", "ended")
+
+    def aggregate(self) -> str:
+        return self.session_id
+
+
+@contract("signin.failed.v1")
+class SignInFailed(AuthFact, frozen=True, kw_only=True):
+    """A password did not fit, or there is no such user: the same event for both."""
+
+    username_hash: str
+    """Keyed hash of what was typed: people type passwords into this field."""
+
+    def subject(self) -> str:
+        return self._subject("signin", "failed")
+
+    def aggregate(self) -> str:
+        return self.username_hash
+
+
+@contract("client.registered.v1")
+class ClientRegistered(AuthFact, frozen=True, kw_only=True):
+    """An application may now ask for tokens."""
+
+    client_id: str
+    confidential: bool
+    grant_types: tuple[str, ...]
+
+    def subject(self) -> str:
+        return self._subject("client", "registered")
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
+@contract("consent.granted.v1")
+class ConsentGranted(AuthFact, frozen=True, kw_only=True):
+    """A user let a client act for them: a grant begins."""
+
+    grant_id: str
+    user_id: str
+    client_id: str
+    scope: str
+
+    def subject(self) -> str:
+        return self._subject("grant", "consented")
+
+    def aggregate(self) -> str:
+        return self.grant_id
+
+
+@contract("token.issued.v1")
+class TokenIssued(AuthFact, frozen=True, kw_only=True):
+    """An access token left the house."""
+
+    token_id: str
+    client_id: str
+    subject_id: str
+    grant_type: str
+    scope: str
+    expires_at: datetime
+    grant_id: str | None = None
+
+    def subject(self) -> str:
+        return self._subject("token", "issued")
+
+    def aggregate(self) -> str:
+        return self.token_id
+
+
+@contract("refresh_token.reused.v1")
+class RefreshTokenReused(AuthFact, frozen=True, kw_only=True):
+    """A refresh token that had been rotated away came back: the whole family was revoked (RFC 9700 section 4.14)."""
+
+    grant_id: str
+    client_id: str
+
+    def subject(self) -> str:
+        return self._subject("grant", "refresh_token_reused")
+
+    def aggregate(self) -> str:
+        return self.grant_id
+
+
+@contract("key.activated.v1")
+class SigningKeyActivated(AuthFact, frozen=True, kw_only=True):
+    """A key signs from now on."""
+
+    key_id: str
+    algorithm: str
+
+    def subject(self) -> str:
+        return self._subject("key", "activated")
+
+    def aggregate(self) -> str:
+        return self.key_id
+
+
+@contract("token.revoked.v1")
+class TokenRevoked(Contract, frozen=True, kw_only=True):
+    """One access token, named by its `jti`, is no longer good."""
+
+    token_id: str
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.token.{subject_token(self.token_id)}"
+
+    def aggregate(self) -> str:
+        return self.token_id
+
+
+@contract("grant.revoked.v1")
+class GrantRevoked(Contract, frozen=True, kw_only=True):
+    """All that came of one grant is no longer good: the refresh family and its access tokens."""
+
+    grant_id: str
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.grant.{subject_token(self.grant_id)}"
+
+    def aggregate(self) -> str:
+        return self.grant_id
+
+
+@contract("session.revoked.v1")
+class SessionRevoked(Contract, frozen=True, kw_only=True):
+    """All that came of one sign-in is no longer good."""
+
+    session_id: str
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.session.{subject_token(self.session_id)}"
+
+    def aggregate(self) -> str:
+        return self.session_id
+
+
+@contract("subject.revoked.v1")
+class SubjectRevoked(Contract, frozen=True, kw_only=True):
+    """Whatever was issued to this `sub` up to `not_before` is no longer good."""
+
+    subject_id: str
+    not_before: datetime
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.subject.{subject_token(self.subject_id)}"
+
+    def aggregate(self) -> str:
+        return self.subject_id
+
+
+@contract("client.revoked.v1")
+class ClientRevoked(Contract, frozen=True, kw_only=True):
+    """Whatever was issued to this client up to `not_before` is no longer good."""
+
+    client_id: str
+    not_before: datetime
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.client.{subject_token(self.client_id)}"
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
+@contract("key.distrusted.v1")
+class KeyDistrusted(Contract, frozen=True, kw_only=True):
+    """Nothing that this key signed is good any more."""
+
+    key_id: str
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return f"auth.rev.key.{subject_token(self.key_id)}"
+
+    def aggregate(self) -> str:
+        return self.key_id
+
+
+@contract("revocation.heartbeat.v1")
+class RevocationHeartbeat(Contract, frozen=True, kw_only=True):
+    """Every revocation that was committed before `sent_at` lies in the stream before this message."""
+
+    sent_at: datetime
+
+    def subject(self) -> str:
+        return "auth.rev.heartbeat"
+
+    def aggregate(self) -> str:
+        return "heartbeat"

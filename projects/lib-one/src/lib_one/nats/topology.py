@@ -1,0 +1,180 @@
+"""The streams and the durable consumers, in one table, and the code that makes the server agree with it.
+
+Each stream has an owner: the service that publishes to it, makes it, and brings its configuration up to date on every
+new connection. Whoever comes first makes it; who comes at the same moment, or later, finds it as it should be.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from lib_one.bus import StreamState, Subscription
+from lib_one.nats.session import ApiError, Session
+from lib_one.observe import get_logger
+
+log = get_logger(__name__)
+
+EXISTS_DIFFERENTLY = 10058
+"""The API's `err_code` for a stream that exists with another configuration."""
+
+MAX_DELIVER = 25
+"""After so many deliveries the server itself gives a message up.
+
+It counts deliveries, not attempts: what had been fetched when a process was killed counts as well, although no handler
+saw it. So this is the net for messages that kill their reader; `lib_one.nats.jetstream.BACKOFF` is the rule.
+"""
+ACK_WAIT = timedelta(seconds=5)
+"""When the reader is silent for so long, its messages are delivered again (a reader at work says so meanwhile)."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream: what it stores, how long, and who makes it."""
+
+    name: str
+    owners: tuple[str, ...]
+    subjects: tuple[str, ...]
+    max_age: timedelta
+    latest_only: bool = False
+    """Keep one message a subject, the newest."""
+    live: str | None = None
+    """Subject under which each stored message is told at once to whoever listens, with its stream sequence."""
+
+    def config(self) -> dict[str, object]:
+        """The stream's configuration as the JetStream API wants it."""
+        config: dict[str, object] = {
+            "name": self.name,
+            "subjects": list(self.subjects),
+            "retention": "limits",
+            "storage": "file",
+            "discard": "old",
+            "num_replicas": 1,
+            "max_age": _nanoseconds(self.max_age),
+            "max_msgs_per_subject": 1 if self.latest_only else -1,
+            "duplicate_window": _nanoseconds(timedelta(minutes=2)),
+            "allow_direct": True,
+        }
+        if self.live is not None:
+            config["republish"] = {"src": self.subjects[0], "dest": self.live}
+        return config
+
+
+AUTH = Stream("AUTH", ("auth-svc",), ("auth.evt.>",), timedelta(days=90))
+"""What happened in auth-svc: the audit trail."""
+
+REV = Stream("REV", ("auth-svc",), ("auth.rev.>",), timedelta(seconds=660), latest_only=True, live="live.auth.rev.>")
+"""Revocations. Kept for the longest life of an access token (10 min) and a minute: then there is nothing to revoke."""
+
+SHIPMENTS = Stream("SHIPMENTS", ("app-svc",), ("shipments.>",), timedelta(days=365))
+"""What happened to shipments, in order for each of them."""
+
+DEAD = Stream(
+    "DEAD",
+    ("auth-svc", "app-svc"),
+    ("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"),
+    timedelta(days=30),
+)
+"""Dead letters: the server's advisory says which stream, consumer and sequence, and the reason."""
+
+TOPOLOGY: tuple[Stream, ...] = (AUTH, REV, SHIPMENTS, DEAD)
+"""Every stream."""
+
+APP_PROJECTOR = Subscription("SHIPMENTS", "app_svc__timeline", ("shipments.>",), lanes=32)
+"""app-svc builds its timelines from this. Many lanes, so that an import of thousands of shipments is a few commits."""
+
+SUBSCRIPTIONS: tuple[Subscription, ...] = (APP_PROJECTOR,)
+"""Every durable consumer."""
+
+
+def owned_by(service: str) -> tuple[Stream, ...]:
+    """The streams that `service` makes. A name that owns none (a tool, a test) stands in for all owners."""
+    return tuple(stream for stream in TOPOLOGY if service in stream.owners) or TOPOLOGY
+
+
+async def ensure(session: Session, *, service: str) -> None:
+    """Make the streams of `service` and their consumers, or bring them up to date.
+
+    A configuration that the server refuses to change is logged and left: what is stored matters more.
+
+    Raises:
+        BusUnavailableError: the bus went away meanwhile.
+    """
+    streams = owned_by(service)
+    for stream in streams:
+        await _ensure_stream(session, stream)
+    names = {stream.name for stream in streams}
+    for subscription in SUBSCRIPTIONS:
+        if subscription.stream in names:
+            await ensure_consumer(session, subscription)
+
+
+async def _ensure_stream(session: Session, stream: Stream) -> None:
+    config = stream.config()
+    try:
+        await session.api(msgspec.Raw, f"STREAM.CREATE.{stream.name}", config)
+    except ApiError as error:
+        if error.code != EXISTS_DIFFERENTLY:
+            raise
+        try:
+            await session.api(msgspec.Raw, f"STREAM.UPDATE.{stream.name}", config)
+            log.info("stream brought up to date", stream=stream.name)
+        except ApiError as refusal:
+            log.error("the stream differs from the table and cannot be changed", reason=str(refusal))
+
+
+async def look(session: Session, *, service: str) -> list[StreamState]:
+    """How the streams of `service` stand.
+
+    Raises:
+        BusUnavailableError: one of them is not there, or the bus went away.
+    """
+    states = []
+    for stream in owned_by(service):
+        found = await session.api(StreamInfo, f"STREAM.INFO.{stream.name}")
+        prefixes = tuple(subject.removesuffix(">") for subject in stream.subjects)
+        states.append(StreamState(stream.name, found.created, found.state.last_seq, prefixes))
+    return states
+
+
+async def ensure_consumer(session: Session, subscription: Subscription) -> str:
+    """Make one durable consumer, or bring it up to date. Returns when it was made: which one of that name it is.
+
+    Raises:
+        BusUnavailableError: the stream is not there yet, or the bus went away.
+    """
+    config = {
+        "durable_name": subscription.durable,
+        "name": subscription.durable,
+        "ack_policy": "explicit",
+        "ack_wait": _nanoseconds(ACK_WAIT),
+        "max_deliver": MAX_DELIVER,
+        "max_ack_pending": 4096,
+        "deliver_policy": "all",
+        "filter_subjects": list(subscription.subjects),
+    }
+    subject = f"CONSUMER.CREATE.{subscription.stream}.{subscription.durable}"
+    made = await session.api(_Made, subject, {"stream_name": subscription.stream, "config": config})
+    return made.created
+
+
+class Extent(msgspec.Struct):
+    """What a stream holds: how many messages, and the sequence of the last one that was ever stored."""
+
+    messages: int
+    last_seq: int
+
+
+class StreamInfo(msgspec.Struct):
+    """Which stream it is (`created` tells it from an earlier one of that name), and what it holds."""
+
+    created: str
+    state: Extent
+
+
+class _Made(msgspec.Struct):
+    created: str
+
+
+def _nanoseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1_000_000_000)

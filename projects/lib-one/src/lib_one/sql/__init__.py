@@ -1,0 +1,35 @@
+"""Databases: the unit of work, the outbox with its relay, the inbox, and migrations at start.
+
+- `open_database(url)` → `Database`: `work`, `read`, `lookup`
+- `upgrade(url, package="auth_svc")` runs the migrations;
+  they call `create_outbox(op)` and `create_inbox(op)`; the first one again where a release adds to the outbox
+- `Outbox`, `Relay`, `Inbox`: facts leave with the state that they tell of, and take effect once
+- `UtcDateTime`: the column type for every time
+- `Prepared`: a Core statement for the hot path, a quarter of the cost of `connection.execute`
+"""
+
+from lib_one.sql.column_types import UtcDateTime
+from lib_one.sql.database import Database, open_database
+from lib_one.sql.errors import DatabaseClosedError, DatabaseError, DatabaseUnavailableError, WorkAbortedError
+from lib_one.sql.inbox import Inbox
+from lib_one.sql.migration import create_inbox, create_outbox, upgrade
+from lib_one.sql.outbox import Outbox
+from lib_one.sql.prepared import Prepared
+from lib_one.sql.relay import Relay
+
+__all__ = [
+    "Database",
+    "DatabaseClosedError",
+    "DatabaseError",
+    "DatabaseUnavailableError",
+    "Inbox",
+    "Outbox",
+    "Prepared",
+    "Relay",
+    "UtcDateTime",
+    "WorkAbortedError",
+    "create_inbox",
+    "create_outbox",
+    "open_database",
+    "upgrade",
+]

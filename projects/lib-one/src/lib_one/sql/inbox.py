@@ -1,0 +1,50 @@
+"""The inbox: a fact that is delivered three times takes effect once."""
+
+from datetime import timedelta
+
+from sqlalchemy import Column, Connection, MetaData, Table, Text, delete
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from lib_one.event import Now
+from lib_one.sql.column_types import UtcDateTime
+from lib_one.sql.prepared import Prepared
+
+metadata = MetaData()
+
+inbox_table = Table(
+    "inbox",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+KEPT = timedelta(days=7)
+"""How long a delivery is remembered: longer than any bus here repeats one."""
+
+_INSERTS = {
+    "sqlite": Prepared(sqlite_insert(inbox_table).on_conflict_do_nothing()),
+    "postgresql": Prepared(postgresql_insert(inbox_table).on_conflict_do_nothing()),
+}
+
+
+class Inbox:
+    """What one consumer has already handled. The handler asks in the transaction in which it does its work."""
+
+    def __init__(self, consumer: str, *, now: Now) -> None:
+        self._consumer = consumer
+        self._now = now
+
+    def first_time(self, connection: Connection, event_id: str) -> bool:
+        """Remember this event. False: it was handled before, so do nothing and acknowledge."""
+        insert = _INSERTS[connection.dialect.name]
+        return insert.run(connection, consumer=self._consumer, event_id=event_id, received_at=self._now()) == 1
+
+    def prune(self, connection: Connection, *, older_than: timedelta = KEPT) -> int:
+        """Forget deliveries that are older; returns how many."""
+        statement = delete(inbox_table).where(
+            inbox_table.c.consumer == self._consumer, inbox_table.c.received_at < self._now() - older_than
+        )
+        return connection.execute(statement).rowcount

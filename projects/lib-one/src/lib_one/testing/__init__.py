@@ -1,0 +1,20 @@
+"""Help for tests: a real nats-server, a bus that only records, a clock to turn, and a way to wait without sleeping.
+
+Databases are in `lib_one.testing.databases`: who needs none does not load them.
+"""
+
+from lib_one.testing.bus import RecordingBus, are_stored
+from lib_one.testing.clock import Clock, eventually
+from lib_one.testing.server import NatsServer, free_port, nats_server
+from lib_one.testing.tasks import in_background
+
+__all__ = [
+    "Clock",
+    "NatsServer",
+    "RecordingBus",
+    "are_stored",
+    "eventually",
+    "free_port",
+    "in_background",
+    "nats_server",
+]

@@ -1,0 +1,199 @@
+"""The connection that never gives up."""
+
+import asyncio
+import time
+
+import pytest
+from nats.aio.msg import Msg
+
+from lib_one.errors import BusUnavailableError
+from lib_one.nats import NatsConnection
+from lib_one.nats.session import ApiError
+from lib_one.testing import NatsServer, eventually, free_port, nats_server
+
+
+async def test_start_returns_at_once_although_nats_is_away() -> None:
+    connection = NatsConnection(f"nats://127.0.0.1:{free_port()}", name="test")
+    began = time.monotonic()
+    await connection.start()
+    assert time.monotonic() - began < 0.1
+    assert not connection.connected
+    assert not await connection.wait_connected(0.3)
+    await connection.close()
+
+
+async def test_close_works_although_it_was_never_connected_or_started() -> None:
+    await NatsConnection("nats://127.0.0.1:1", name="test").close()
+
+
+async def test_it_connects_when_nats_comes_up_later() -> None:
+    async with nats_server(running=False) as server:
+        connection = NatsConnection(server.url, name="test")
+        await connection.start()
+        assert not await connection.wait_connected(0.2)
+        await server.start()
+        assert await connection.wait_connected(3)
+        await connection.close()
+
+
+async def test_it_notices_a_killed_server_at_once_and_comes_back(server: NatsServer, connect) -> None:
+    connection = await connect(server)
+    for expected in (2, 3):
+        await server.kill()
+        await eventually(lambda: not connection.connected, 1)
+        await server.start()
+        assert await connection.wait_connected(3)
+        assert connection.sessions == expected
+
+
+async def test_a_server_killed_in_the_middle_of_a_write_is_noticed(server: NatsServer, connect) -> None:
+    """nats-py writes out what waits while it closes, and if that fails it tells nobody that it has closed."""
+    connection = await connect(server)
+    client = (await connection.session()).client
+
+    async def broken() -> None:
+        raise ConnectionResetError
+
+    client._transport.drain = broken
+    client._pending_data_size = 1
+    client._flush_pending = _nothing
+    await server.kill()
+    await eventually(lambda: not connection.connected, 1)
+    await server.start()
+    assert await connection.wait_connected(3)
+
+
+async def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+async def test_it_comes_back_after_a_server_that_stopped_in_good_order(server: NatsServer, connect) -> None:
+    connection = await connect(server)
+    await server.stop()
+    await eventually(lambda: not connection.connected, 1)
+    await server.start()
+    assert await connection.wait_connected(3)
+
+
+async def test_a_request_that_is_under_way_ends_with_its_session(server: NatsServer, connect) -> None:
+    connection = await connect(server)
+    session = await connection.session()
+    await session.subscribe("silent", lambda message: None)
+    request = asyncio.create_task(session.request("silent", b"", timeout=20))
+    await asyncio.sleep(0.05)
+    await server.kill()
+    with pytest.raises(BusUnavailableError):
+        await asyncio.wait_for(request, 2)
+
+
+async def test_what_is_subscribed_gets_its_messages_in_order(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    received: list[bytes] = []
+    await session.subscribe("numbers.>", lambda message: received.append(message.data))
+    for number in range(1000):
+        await session.publish(f"numbers.{number}", str(number).encode())
+    await eventually(lambda: len(received) == 1000)
+    assert received == [str(number).encode() for number in range(1000)]
+
+
+async def test_an_exception_in_a_callback_leaves_the_subscription_alive(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    received: list[bytes] = []
+
+    def receive(message: Msg) -> None:
+        received.append(message.data)
+        raise RuntimeError("a bug")
+
+    await session.subscribe("numbers", receive)
+    await session.publish("numbers", b"1")
+    await session.publish("numbers", b"2")
+    await eventually(lambda: received == [b"1", b"2"])
+
+
+async def test_nobody_there_is_an_error_at_once_and_not_a_time_out(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    began = time.monotonic()
+    with pytest.raises(BusUnavailableError, match="nobody"):
+        await session.request("nobody.listens", b"", timeout=5)
+    assert time.monotonic() - began < 1
+
+
+async def test_an_error_of_the_jetstream_api_has_its_code(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    with pytest.raises(ApiError) as caught:
+        await session.api(dict, "STREAM.INFO.NONE")
+    assert caught.value.code == 10059
+
+
+async def test_close_lets_what_was_published_arrive(server: NatsServer, connect) -> None:
+    received: list[bytes] = []
+    listener = await connect(server, "listener")
+    await (await listener.session()).subscribe("last.words", lambda message: received.append(message.data))
+    connection = await connect(server)
+    session = await connection.session()
+    for number in range(100):
+        await session.publish("last.words", str(number).encode())
+    began = time.monotonic()
+    await connection.close()
+    assert time.monotonic() - began < 2
+    assert not connection.connected
+    await eventually(lambda: len(received) == 100)
+
+
+async def test_a_slow_reader_is_counted_and_does_not_stop_the_others(server: NatsServer, connect, monkeypatch) -> None:
+    monkeypatch.setattr("lib_one.nats.session.PENDING_MESSAGES", 10)
+    connection = await connect(server)
+    session = await connection.session()
+    gate = asyncio.Event()
+
+    async def dawdle(_message: Msg) -> None:
+        await gate.wait()
+
+    received: list[bytes] = []
+    await session.serve("flood", dawdle)
+    await session.subscribe("other", lambda message: received.append(message.data))
+    for _ in range(50):
+        await session.publish("flood", b"x")
+    await session.publish("other", b"y")
+    await eventually(lambda: received == [b"y"] and connection.slow_consumers > 0)
+    gate.set()
+
+
+async def test_a_wrong_key_is_tried_again_for_ever_and_never_connects(locked_server: NatsServer, connect) -> None:
+    connection = NatsConnection(locked_server.url, name="auth-svc")
+    await connection.start()
+    assert not await connection.wait_connected(0.5)
+    await connection.close()
+
+
+async def test_the_right_key_connects(locked_server: NatsServer, connect) -> None:
+    assert (await connect(locked_server, "auth-svc", key=True)).connected
+
+
+async def test_a_line_break_in_a_header_is_refused(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    with pytest.raises(Exception, match="header"):
+        await session.client.publish("subject", b"", headers={"ce-id": "1\r\nPUB evil 0\r\n"})
+
+
+async def test_a_server_that_falls_silent_is_given_up(server: NatsServer, connect, monkeypatch) -> None:
+    monkeypatch.setattr("lib_one.nats.session.PING_INTERVAL", 0.1)
+    connection = await connect(server)
+    with server.frozen():
+        await eventually(lambda: not connection.connected, 3)
+    assert await connection.wait_connected(5)
+
+
+def test_a_seed_that_is_none_is_refused_before_anything_else() -> None:
+    with pytest.raises(ValueError, match="seed of an nkey") as caught:
+        NatsConnection("nats://127.0.0.1:1", name="test", nkey_seed="SUSECRET")
+    assert "SUSECRET" not in str(caught.value)
+
+
+async def test_an_address_that_is_none_does_not_end_the_attempts() -> None:
+    connection = NatsConnection("nats://no such host:4222", name="test")
+    await connection.start()
+    assert not await connection.wait_connected(0.3)
+    assert connection._task is not None
+    assert not connection._task.done()
+    await connection.close()

@@ -1,0 +1,74 @@
+"""Presence by the NATS micro protocol."""
+
+import asyncio
+
+import msgspec
+
+from lib_one.nats import Presence, ServiceInfo, discover
+from lib_one.testing import NatsServer, eventually
+
+
+async def names(connection) -> list[str]:
+    return [service.name for service in await discover(connection, wait=0.1)]
+
+
+async def test_a_ping_lists_both_services_with_their_own_rights(locked_server: NatsServer, connect, run) -> None:
+    for name in ("auth-svc", "app-svc"):
+        run(Presence(await connect(locked_server, name, key=True), version="1.2.3").run())
+    operator = await connect(locked_server, "operator", key=True)
+
+    async def both() -> list[ServiceInfo] | None:
+        found = await discover(operator, wait=0.1)
+        return found if len(found) == 2 else None
+
+    found = await eventually(both)
+    assert found is not None
+    assert [(service.name, service.version) for service in found] == [("app-svc", "1.2.3"), ("auth-svc", "1.2.3")]
+    assert len({service.id for service in found}) == 2
+
+
+async def test_stats_and_info_answer_by_name(server: NatsServer, connect, run) -> None:
+    connection = await connect(server, "app-svc")
+    run(Presence(connection, version="1.0.0", description="Tracks shipments", stats=lambda: {"lag": 3}).run())
+
+    async def there() -> bool:
+        return await names(connection) == ["app-svc"]
+
+    await eventually(there)
+    session = await connection.session()
+    info = msgspec.json.decode((await session.request("$SRV.INFO.app-svc", b"")).data)
+    assert info["type"] == "io.nats.micro.v1.info_response"
+    assert info["description"] == "Tracks shipments"
+    stats = msgspec.json.decode((await session.request("$SRV.STATS.app-svc", b"")).data)
+    assert stats["endpoints"][0]["data"] == {"lag": 3}
+    assert stats["started"]
+    by_id = msgspec.json.decode((await session.request(f"$SRV.PING.app-svc.{info['id']}", b"")).data)
+    assert by_id["version"] == "1.0.0"
+
+
+async def test_a_service_is_present_again_after_a_restart_of_nats(server: NatsServer, connect, run) -> None:
+    run(Presence(await connect(server, "app-svc"), version="1.0.0").run())
+    connection = await connect(server)
+
+    async def there() -> bool:
+        return await names(connection) == ["app-svc"]
+
+    await eventually(there)
+    await server.kill()
+    await server.start()
+    await eventually(there)
+
+
+async def test_a_service_that_ends_is_gone(server: NatsServer, connect, run) -> None:
+    leaving = await connect(server, "app-svc")
+    presence = run(Presence(leaving, version="1.0.0").run())
+    connection = await connect(server)
+
+    async def there() -> bool:
+        return await names(connection) == ["app-svc"]
+
+    await eventually(there)
+    presence.cancel()
+    await asyncio.gather(presence, return_exceptions=True)
+    await leaving.close()
+    assert await names(connection) == []

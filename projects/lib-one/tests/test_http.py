@@ -1,0 +1,72 @@
+"""The one HTTP client."""
+
+import asyncio
+import time
+
+import pytest
+
+from lib_one import http
+from lib_one.testing import free_port
+
+
+def answer(request: http.Request) -> http.Response:
+    if request.url.path == "/redirect":
+        return http.Response(302, headers={"location": "http://elsewhere.example/"})
+    return http.Response(200, json={"path": request.url.path, "agent": request.headers.get("x-agent")})
+
+
+async def test_a_base_url_and_headers_are_used_for_every_request() -> None:
+    transport = http.MockTransport(answer)
+    async with http.client(base_url="http://issuer.example", headers={"X-Agent": "a"}, transport=transport) as client:
+        response = await client.get("/jwks")
+    assert response.json() == {"path": "/jwks", "agent": "a"}
+
+
+async def test_a_redirect_is_not_followed_because_a_token_must_not_travel() -> None:
+    async with http.client(base_url="http://issuer.example", transport=http.MockTransport(answer)) as client:
+        assert (await client.get("/redirect")).status_code == 302
+
+
+async def test_a_proxy_from_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{free_port()}")
+    server = await asyncio.start_server(_serve_once, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with http.client() as client:
+        assert (await client.get(f"http://127.0.0.1:{port}/")).text == "ok"
+    server.close()
+    await server.wait_closed()
+
+
+async def test_nobody_there_is_a_transport_error_at_once() -> None:
+    async with http.client() as client:
+        began = time.monotonic()
+        with pytest.raises(http.TransportError):
+            await client.get(f"http://127.0.0.1:{free_port()}/")
+    assert time.monotonic() - began < 1
+
+
+async def test_a_server_that_falls_silent_is_given_up() -> None:
+    async def fall_silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        writer.close()
+
+    server = await asyncio.start_server(fall_silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with http.client(timeout=0.1) as client:
+        with pytest.raises(http.TimeoutException):
+            await client.get(f"http://127.0.0.1:{port}/")
+    server.close()
+    await server.wait_closed()
+
+
+def test_every_error_can_be_caught_as_one() -> None:
+    for error in (http.TransportError, http.TimeoutException, http.ConnectError, http.HTTPStatusError):
+        assert issubclass(error, http.HTTPError)
+
+
+async def _serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+    await writer.drain()
+    writer.close()
