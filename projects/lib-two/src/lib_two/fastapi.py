@@ -1,0 +1,133 @@
+"""The guard in FastAPI: `require("shipments:read")` as a dependency, and the challenges of RFC 6750, 9728 and 9457.
+
+install(app, guard, resource=…, issuer=…, scopes=(…))
+
+@app.get("/shipments")
+async def shipments(principal: Annotated[Principal, Depends(require("shipments:read"))]) -> …
+"""
+
+import math
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import fastapi
+from fastapi.openapi.models import HTTPBearer
+from fastapi.responses import JSONResponse
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+
+from lib_one.observe import get_logger
+from lib_two.errors import CannotKnow, InsufficientScope, MalformedRequest, MissingToken, Refused
+from lib_two.guard import Guard, Principal
+
+log = get_logger(__name__)
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
+_WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+
+class Require(SecurityBase):
+    """A dependency that lets a request in when its token has all of `scopes`. Made by `require`."""
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        self.scopes = scopes
+        self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 6750)")
+        self.scheme_name = "access_token"
+
+    async def __call__(self, request: fastapi.Request) -> Principal:
+        """The principal, or a `Refused` for the error handler of `install`."""
+        guard: Guard = request.app.state.guard
+        try:
+            principal = await guard.check(bearer_token(request))
+            if not principal.scopes.issuperset(self.scopes):
+                raise InsufficientScope(self.scopes)
+        except Refused:
+            request.state.required_scopes = self.scopes
+            raise
+        return principal
+
+
+def require(*scopes: str) -> Require:
+    """A FastAPI dependency giving the `Principal` of the request, which has all of `scopes`."""
+    return Require(scopes)
+
+
+def bearer_token(request: HTTPConnection) -> str:
+    """The token in the `Authorization` header, the one way in which it is taken (OAuth 2.1 section 5.1).
+
+    Raises:
+        MissingToken: there is none. One in the query alone is ignored: addresses end up in logs.
+        MalformedRequest: there are several headers, a header and a query parameter, or it is not a bearer token.
+    """
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise MalformedRequest("There is more than one Authorization header.")
+    if not headers or headers[0].partition(" ")[0].lower() != "bearer":
+        raise MissingToken
+    if "access_token" in request.query_params:
+        raise MalformedRequest("The access token was sent in more than one way.")
+    match = _BEARER.fullmatch(headers[0])
+    if match is None:
+        raise MalformedRequest("The Authorization header is not `Bearer` and one token.")
+    return match[1]
+
+
+def install(app: fastapi.FastAPI, guard: Guard, *, resource: str, issuer: str, scopes: tuple[str, ...]) -> None:
+    """Give `app` its guard, the error answers, and its metadata as a protected resource (RFC 9728).
+
+    Args:
+        app: The application.
+        guard: Found by `require` in `app.state.guard`.
+        resource: Our resource identifier: a URL without a trailing slash.
+        issuer: The authorization server.
+        scopes: All scopes that mean something here.
+    """
+    parts = urlsplit(resource)
+    path = _WELL_KNOWN + parts.path.rstrip("/")  # RFC 9728 section 3.1: inserted before the resource's own path
+    metadata_url = f"{parts.scheme}://{parts.netloc}{path}"
+    document = {
+        "resource": resource,
+        "authorization_servers": [issuer],
+        "scopes_supported": list(scopes),
+        "bearer_methods_supported": ["header"],
+    }
+    app.state.guard = guard
+
+    async def metadata() -> JSONResponse:
+        return JSONResponse(document, headers={"Cache-Control": "public, max-age=300"})
+
+    async def refuse(request: fastapi.Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Refused)  # noqa: S101 - the handler is registered for it alone
+        needed = error.scopes if isinstance(error, InsufficientScope) else getattr(request.state, "required_scopes", ())
+        if not isinstance(error, MissingToken):  # that is how every conversation may begin
+            log.info("request refused", path=request.url.path, status=error.status, detail=error.detail)
+        return refusal(error, resource=resource, metadata_url=metadata_url, scopes=needed)
+
+    app.add_api_route(path, metadata, methods=["GET"], include_in_schema=False)
+    app.add_exception_handler(Refused, refuse)
+
+
+def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[str, ...]) -> JSONResponse:
+    """The answer to a refused request: status, challenge (RFC 6750 section 3) and problem details (RFC 9457)."""
+    status = HTTPStatus(error.status)
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": error.status,
+        "detail": error.description,
+    }
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, CannotKnow):
+        headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
+    else:
+        challenge = {"realm": resource}
+        if error.code is not None:
+            body["error"] = error.code
+            challenge |= {"error": error.code, "error_description": error.description}
+        if scopes and error.status != HTTPStatus.BAD_REQUEST:
+            challenge["scope"] = " ".join(scopes)
+        challenge["resource_metadata"] = metadata_url
+        headers["WWW-Authenticate"] = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in challenge.items())
+    return JSONResponse(body, status_code=error.status, headers=headers, media_type="application/problem+json")

@@ -1,0 +1,162 @@
+"""The guard of a resource server: from the token that came with a request to a principal, or a refusal.
+
+A token that was seen before, while the revocation view is fresh, costs a hash and a few look-ups and no I/O. When the
+view cannot know, the issuer is asked; when the issuer does not answer either, the request is refused with 503. It is
+never accepted in doubt.
+"""
+
+from collections import Counter, OrderedDict
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from lib_one import http as web
+from lib_one.event import Now, utc_now
+from lib_two.errors import CannotKnow, InvalidToken, IssuerUnavailable
+from lib_two.introspection import Introspection
+from lib_two.metadata import IssuerMetadata
+from lib_two.revocation import RevocationView, State
+from lib_two.validation import LEEWAY, Claims, parse, validate
+
+SEEN = 10_000
+"""Tokens remembered as valid, at most: about 30 MB if it is full."""
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking, with what rights: what a checked access token comes to."""
+
+    subject: str
+    """A user's id, or the client's own id for client credentials."""
+    client_id: str
+    """The client that the token was issued to."""
+    scopes: frozenset[str]
+    """What the token allows."""
+    roles: frozenset[str]
+    """The person's roles when it was issued; none for client credentials."""
+    session_id: str | None
+    """The sign-in that it came of (`sid`); None for client credentials."""
+    grant_id: str | None
+    """The consent that it came of; None for client credentials."""
+    token_id: str
+    """Its `jti`."""
+    expires_at: datetime
+    """Aware, in UTC."""
+    claims: Claims
+    """All that was validated."""
+
+
+class Guard:
+    """Checks access tokens for one resource. Belongs to one event loop.
+
+    Args:
+        issuer: Whose tokens are taken.
+        audience: Our resource identifier.
+        view: The revocation view, fed elsewhere (`view.run(connection)`).
+        http: Used, not owned.
+        client_id: As whom to introspect.
+        client_secret: Its secret.
+        now: The clock for `exp`, `iat` and their kin.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        view: RevocationView,
+        http: web.AsyncClient,
+        client_id: str,
+        client_secret: str,
+        now: Now = utc_now,
+        metadata: IssuerMetadata | None = None,
+    ) -> None:
+        self.view = view
+        self.metadata = metadata or IssuerMetadata(issuer, http, now=now)
+        self._issuer = issuer
+        self._audience = audience
+        self._now = now
+        self._introspection = Introspection(self.metadata, http, client_id=client_id, client_secret=client_secret)
+        self._seen: OrderedDict[bytes, Principal] = OrderedDict()
+        self._counts: Counter[str] = Counter()
+
+    async def check(self, token: str) -> Principal:
+        """The principal behind `token`.
+
+        Raises:
+            InvalidToken: it does not hold.
+            CannotKnow: it may hold, but neither the bus nor the issuer can be asked.
+        """
+        try:
+            digest = sha256(token.encode()).digest()
+        except UnicodeEncodeError as error:
+            raise InvalidToken(detail="not ASCII") from error
+        principal = self._seen.get(digest)
+        if principal is None:
+            principal = await self._first(token)
+            self._seen[digest] = principal
+            if len(self._seen) > SEEN:
+                self._seen.popitem(last=False)
+        else:
+            self._seen.move_to_end(digest)
+            self._counts["seen"] += 1
+        if principal.expires_at + LEEWAY <= self._now():
+            del self._seen[digest]
+            raise InvalidToken("The access token has expired.")
+        if self.view.revoked(principal.claims):
+            self._counts["revoked"] += 1
+            raise InvalidToken("The access token was revoked.")
+        if self.view.state() is not State.FRESH:
+            await self._ask(token, principal)
+        return principal
+
+    async def _first(self, token: str) -> Principal:
+        """Validate a token that is not known yet."""
+        self._counts["validated"] += 1
+        unverified = parse(token)
+        try:
+            key = await self.metadata.key(unverified.key_id)
+        except IssuerUnavailable as error:
+            self._counts["cannot_know"] += 1
+            raise CannotKnow(str(error)) from error
+        if key is None:
+            raise InvalidToken(detail="the issuer has no such key")
+        claims = validate(unverified, key=key, issuer=self._issuer, audience=self._audience, now=self._now())
+        return Principal(
+            subject=claims.subject,
+            client_id=claims.client_id,
+            scopes=claims.scopes,
+            roles=claims.roles,
+            session_id=claims.session_id,
+            grant_id=claims.grant_id,
+            token_id=claims.token_id,
+            expires_at=claims.expires_at,
+            claims=claims,
+        )
+
+    async def _ask(self, token: str, principal: Principal) -> None:
+        self._counts["introspected"] += 1
+        try:
+            active = await self._introspection.active(token)
+        except IssuerUnavailable as error:
+            self._counts["cannot_know"] += 1
+            raise CannotKnow(str(error)) from error
+        # While the issuer was asked, the bus may have told us.
+        if not active or self.view.revoked(principal.claims):
+            raise InvalidToken("The access token was revoked or has expired.")
+
+    async def ready(self) -> bool:
+        """True if requests can be decided: the first replay is complete, or the issuer answers."""
+        if self.view.replayed:
+            return True
+        try:
+            await self._introspection.active("ready?")
+        except IssuerUnavailable:
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """For `/ready` and metrics: the view's status, and what was decided how since the start."""
+        counts = {name: self._counts[name] for name in ("seen", "validated", "introspected", "revoked", "cannot_know")}
+        return {**self.view.status(), "checks": counts, "remembered": len(self._seen)}

@@ -1,0 +1,27 @@
+"""Refusals of an API, read from its answers (RFC 9457)."""
+
+from lib_one.http import Response
+from lib_two.errors import ApiError
+
+
+def api_error(response: Response) -> ApiError:
+    """The refusal in a response, from its problem details (RFC 9457) where it has them."""
+    title, detail = response.reason_phrase or f"Status {response.status_code}", None
+    if "json" in response.headers.get("content-type", ""):
+        try:
+            problem = response.json()
+        except (ValueError, RecursionError):
+            problem = None
+        if isinstance(problem, dict):
+            title = str(problem.get("title") or title)
+            told = [str(problem["detail"])] if problem.get("detail") else []
+            detail = " ".join(told + _faults(problem.get("errors"))) or None
+    return ApiError(response.status_code, title, detail)
+
+
+def _faults(errors: object) -> list[str]:
+    """The faulty fields that an answer lists as `errors` (an extension member, RFC 9457 section 3.2), as sentences."""
+    if not isinstance(errors, list):
+        return []
+    listed = [fault for fault in errors if isinstance(fault, dict) and fault.get("detail")]
+    return [f"{fault.get('field') or 'request'}: {fault['detail']}." for fault in listed[:5]]
