@@ -1,0 +1,20 @@
+"""AuthService: the OAuth 2.1 and OpenID Connect authorization server. The door sign, by address:
+
+    /token                                      token/              the pipeline, refresh, client credentials
+                                                code_flow/grant     … authorization code
+                                                device_flow/grant   … device code
+    /authorize  /consent                        code_flow/
+    /device_authorization  /device              device_flow/
+    /introspect                                 introspection
+    /revoke                                     revocation/
+    /userinfo                                   userinfo
+    /jwks                                       keys/ (published by discovery)
+    /.well-known/oauth-authorization-server     discovery
+    /.well-known/openid-configuration           discovery
+    /  /signin  /signout                        signin/
+    /consents                                   consents
+    /health  /ready                             health
+
+What has no address: `clients/` and `users/` (who asks), `grants/` (what a person allowed, and its refresh tokens),
+`seed/`, `housekeeping`, `commands` (the operator's), `settings`, and `app`, where all of it is put together.
+"""

@@ -1,0 +1,58 @@
+"""The command `auth-svc`: serve, migrate, and what an operator does to keys, clients and users."""
+
+from typing import Annotated
+
+import typer
+
+from auth_svc import commands
+
+application = typer.Typer(
+    name="auth-svc",
+    help="AuthService: the OAuth 2.1 and OpenID Connect authorization server.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+application.add_typer(commands.keys, name="keys")
+application.add_typer(commands.clients, name="clients")
+application.add_typer(commands.users, name="users")
+
+
+@application.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; instead of AUTH_SVC_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; instead of AUTH_SVC_PORT.")] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    from auth_svc import server
+    from lib_one.observe import configure_logging, get_logger
+
+    settings = commands.read_settings()
+    configure_logging("auth-svc", json=settings.log_json)
+    with commands.refusals():
+        listener = server.bind(host or settings.host, settings.port if port is None else port)
+        from auth_svc.app import create_app
+
+        app = create_app(settings)
+        get_logger(__name__).info("listening", address=listener.getsockname()[:2], issuer=settings.issuer)
+        server.serve(app, listener, while_running=app.running(), trusted_proxies=settings.trusted_proxies)
+
+
+@application.command()
+def migrate() -> None:
+    """Bring the database up to date (`serve` does so by itself)."""
+    from lib_one.sql import upgrade
+
+    settings = commands.read_settings()
+    with commands.refusals():
+        upgrade(settings.database_url, package="auth_svc")
+    typer.echo("The database is up to date.")
+
+
+def main() -> None:
+    """Run the command."""
+    application()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""The composition root: the one place where the parts of auth-svc are made and put together.
+
+What is mounted stands in `AuthService.__init__`, by path: machine endpoints in the fast lane, pages behind them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from auth_svc import code_flow, device_flow, discovery, grants, health, revocation, secret_key, signin
+from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
+from auth_svc.code_flow import AuthorizationCode, CodeFlowPages
+from auth_svc.consents import ConsentPages
+from auth_svc.db import Ledger
+from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
+from auth_svc.housekeeping import Housekeeping
+from auth_svc.introspection import IntrospectionEndpoint
+from auth_svc.keys import KeyRing
+from auth_svc.revocation import Revocation
+from auth_svc.revocation.routes import RevocationEndpoint
+from auth_svc.seed import Seeding
+from auth_svc.settings import Settings
+from auth_svc.signin import Browser, SignInPages
+from auth_svc.token import AccessTokens, ClientCredentials, Refresh, TokenEndpoint, TokenIssuer
+from auth_svc.userinfo import UserinfoEndpoint
+from auth_svc.users import Accounts, Passwords
+from auth_svc.web import Pages, install
+from auth_svc.wire import Endpoint, FastLane
+from lib_one.bus import Bus
+from lib_one.contracts.auth import RevocationHeartbeat
+from lib_one.event import Now, event, utc_now
+from lib_one.nats import JetStreamBus, NatsConnection, Presence
+from lib_one.sql import Outbox, Relay, open_database, upgrade
+
+SERVICE = "auth-svc"
+SOURCE = "/auth-svc"
+
+
+class AuthService:
+    """Everything that one auth-svc process has, wired. It is an ASGI application; its lifespan starts and stops it."""
+
+    def __init__(self, settings: Settings, *, now: Now = utc_now, bus: Bus | None = None) -> None:
+        """Migrate the database and put the parts together. `bus` takes the place of NATS in tests.
+
+        Raises:
+            SecretKeyError: the master secret is missing or unreadable.
+            DatabaseUnavailableError: the database is away.
+        """
+        self.settings = settings
+        self.secret_key = secret_key.load(settings.secret_key_file, create=settings.loopback)
+        upgrade(settings.database_url, package="auth_svc")
+        self.ledger = ledger = Ledger(open_database(settings.database_url), Outbox(source=SOURCE, now=now), now)
+
+        self.keys = KeyRing(ledger, self.secret_key)
+        self.clients = Clients(ledger.database, now)
+        self.accounts = Accounts(ledger)
+        self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
+        client_secrets = self.secret_key.hasher("client secrets")
+        self.registration = ClientRegistration(ledger, client_secrets)
+        self.revocation = Revocation(ledger, access_token_life=settings.access_token_life)
+        self.seeding = Seeding(
+            ledger,
+            self.accounts,
+            self.registration,
+            self.revocation,
+            self.secret_key.hasher("seed"),
+            resource=settings.resource,
+        )
+        self.issuer = TokenIssuer(
+            ledger,
+            self.keys,
+            issuer=settings.issuer,
+            resource=settings.resource,
+            access_token_life=settings.access_token_life,
+            refresh_token_life=settings.refresh_token_life,
+            grant_life=settings.grant_life,
+        )
+        self.tokens = AccessTokens(ledger, self.keys, issuer=settings.issuer)
+        self.housekeeping = Housekeeping(
+            ledger,
+            self.keys,
+            [
+                revocation.forget_expired,
+                code_flow.forget_expired,
+                device_flow.forget_expired,
+                grants.forget_expired,
+                signin.forget_expired,
+            ],
+        )
+
+        self._connection: NatsConnection | None = None
+        if bus is None:
+            self._connection = _connection(settings)
+            bus = JetStreamBus(self._connection)
+        self.relay = Relay(
+            ledger.database,
+            bus,
+            now=now,
+            heartbeat=lambda sent_at: event(RevocationHeartbeat(sent_at=sent_at), source=SOURCE, now=now),
+        )
+
+        authentication = ClientAuthentication(self.clients, client_secrets)
+        token = TokenEndpoint(
+            ledger,
+            authentication,
+            self.issuer,
+            [
+                AuthorizationCode(self.revocation),
+                DeviceCode(life=settings.device_code_life),
+                Refresh(ledger, self.revocation),
+                ClientCredentials(),
+            ],
+        )
+        userinfo = UserinfoEndpoint(ledger, self.tokens, issuer=settings.issuer)
+        metadata = discovery.metadata(settings.issuer, grant_types=token.grant_types)
+        machine = {
+            "/token": Endpoint({"POST": token}),
+            "/device_authorization": Endpoint(
+                {
+                    "POST": DeviceAuthorization(
+                        ledger,
+                        authentication,
+                        self.secret_key,
+                        issuer=settings.issuer,
+                        resources=(settings.resource, settings.issuer),
+                        life=settings.device_code_life,
+                    )
+                }
+            ),
+            "/introspect": Endpoint(
+                {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, issuer=settings.issuer)}
+            ),
+            "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.keys, self.revocation)}),
+            "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
+            **discovery.endpoints(metadata, self.keys),
+            **health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected),
+        }
+
+        pages = Pages(issuer=settings.issuer, csrf_key=self.secret_key.derive("csrf"))
+        browser = Browser(ledger, pages, self.secret_key)
+        sign_in = SignInPages(
+            ledger,
+            pages,
+            browser,
+            self.passwords,
+            self.revocation,
+            self.secret_key,
+            session_life=settings.session_life,
+        )
+        authorize = CodeFlowPages(
+            ledger,
+            pages,
+            browser,
+            self.clients,
+            self.keys,
+            self.secret_key,
+            resource=settings.resource,
+            code_life=settings.code_life,
+        )
+        devices = DevicePages(ledger, pages, browser, self.clients, self.secret_key)
+        consents = ConsentPages(ledger, pages, browser, self.revocation, access_token_life=settings.access_token_life)
+        routes = [*sign_in.routes, *authorize.routes, *devices.routes, *consents.routes]
+        site = Starlette(routes=routes, lifespan=self.running)
+        install(site, pages)
+        self._application = FastLane(machine, site)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        await self._application(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self, _site: Starlette | None = None) -> AsyncIterator[None]:
+        """Be alive: open the keys, apply the seed, relay events. It is the ASGI lifespan, and what a test enters."""
+        await self.keys.reload()
+        await self.seeding.apply(self.settings.seed_file)
+        tasks = [asyncio.create_task(self.relay.run()), asyncio.create_task(self.housekeeping.run())]
+        if self._connection is not None:
+            await self._connection.start()
+            presence = Presence(
+                self._connection, version=version(SERVICE), description="Authorization server", stats=self._stats
+            )
+            tasks.append(asyncio.create_task(presence.run()))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.passwords.close()
+            if self._connection is not None:
+                await self._connection.close()
+            await self.ledger.database.close()
+
+    def _stats(self) -> dict[str, object]:
+        """For operators who ask over the bus."""
+        return {"events_published": self.relay.published, "events_refused": self.relay.refused}
+
+
+def _connection(settings: Settings) -> NatsConnection:
+    file = settings.nats_nkey_file
+    return NatsConnection(
+        settings.nats_url, name=SERVICE, nkey_seed=None if file is None else file.read_text("ascii").strip()
+    )
+
+
+def create_app(settings: Settings, *, now: Now = utc_now, bus: Bus | None = None) -> AuthService:
+    """Return the whole of auth-svc as an ASGI application."""
+    return AuthService(settings, now=now, bus=bus)

@@ -1,0 +1,156 @@
+"""Registration of clients by the operator: what a client may be, and the verbs to add and change one."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from auth_svc.clients import store
+from auth_svc.clients.authentication import secret_hash
+from auth_svc.clients.redirects import redirect_uri_problem
+from auth_svc.db import Connection, Ledger
+from auth_svc.keys import ALGORITHMS, DEFAULT_ALGORITHM
+from auth_svc.protocol import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, SCOPES
+from auth_svc.secret_key import KeyedHash, new_token
+from lib_one.contracts.auth import ClientRegistered
+from lib_one.errors import SubjectError
+from lib_one.event import subject_token
+
+SHORTEST_SECRET = 32
+"""Characters. `new_secret` makes 43; a fast hash is only enough for what nobody can guess."""
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE)
+
+
+class RegistrationError(Exception):
+    """This cannot be registered; the message says why."""
+
+
+class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator or a seed file says about a client (names of RFC 7591 where it has one)."""
+
+    client_id: str
+    name: str
+    secret: str | None = None
+    """At least 32 characters; None makes a public client."""
+    grant_types: tuple[str, ...] = ()
+    scope: str = ""
+    redirect_uris: tuple[str, ...] = ()
+    resource: str | None = None
+    """The resource server that this client stands for: it may introspect the tokens for it."""
+    id_token_alg: str = DEFAULT_ALGORITHM
+
+
+FIRST_PARTY = tuple(
+    ClientMetadata(
+        client_id=client_id,
+        name=name,
+        grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE),
+        scope=" ".join(SCOPES),
+        redirect_uris=("http://127.0.0.1/callback", "http://[::1]/callback"),
+    )
+    for client_id, name in (("cli-proj", "Command line"), ("gui-proj", "Shipment board"))
+)
+"""The applications of the house: public, because nothing that is installed can keep a secret (RFC 8252 section 8.4)."""
+
+
+def new_secret() -> str:
+    """256 random bits, 43 characters."""
+    return new_token()
+
+
+class ClientRegistration:
+    """Adds, changes, disables and enables clients."""
+
+    def __init__(self, ledger: Ledger, secrets: KeyedHash) -> None:
+        self._ledger = ledger
+        self._secrets = secrets
+
+    def add(self, connection: Connection, metadata: ClientMetadata) -> None:
+        """Register a client.
+
+        Raises:
+            RegistrationError: the id is taken, or the metadata do not fit together.
+        """
+        client = self._client(metadata)
+        if store.find(connection, client.client_id) is not None:
+            raise RegistrationError(f"the client id {client.client_id} is taken")
+        store.add(connection, client, now=self._ledger.now())
+        self._ledger.outbox.record(
+            connection,
+            ClientRegistered(
+                client_id=client.client_id, confidential=client.confidential, grant_types=client.grant_types
+            ),
+        )
+
+    def ensure(self, connection: Connection, metadata: ClientMetadata) -> bool:
+        """Make the client be as described, new or changed. A disabled one stays disabled.
+
+        True if it has another secret than before, or has lost a scope: what was issued to it is to be revoked, in the
+        same unit of work.
+
+        Raises:
+            RegistrationError: the metadata do not fit together.
+        """
+        client = self._client(metadata)
+        known = store.find(connection, client.client_id)
+        if known is None:
+            self.add(connection, metadata)
+            return False
+        if msgspec.structs.replace(client, disabled=known.disabled) != known:
+            store.change(connection, client)
+        return client.secret_hash != known.secret_hash or not set(known.scopes) <= set(client.scopes)
+
+    def _client(self, metadata: ClientMetadata) -> store.Client:
+        problems = list(_problems(metadata))
+        if problems:
+            raise RegistrationError(f"client {metadata.client_id[:140]!r}: {'; '.join(problems)}")
+        hashed = None
+        if metadata.secret is not None:
+            hashed = secret_hash(self._secrets, metadata.client_id, metadata.secret)
+        return store.Client(
+            client_id=metadata.client_id,
+            name=metadata.name,
+            secret_hash=hashed,
+            redirect_uris=metadata.redirect_uris,
+            grant_types=metadata.grant_types,
+            scopes=tuple(metadata.scope.split()),
+            resource=metadata.resource,
+            id_token_alg=metadata.id_token_alg,
+            disabled=False,
+        )
+
+
+def _problems(metadata: ClientMetadata) -> Iterable[str]:
+    try:
+        subject_token(metadata.client_id)
+    except SubjectError as error:
+        yield str(error)
+    if _looks_like_a_uuid(metadata.client_id):
+        # `sub` of client credentials is the client id, and user ids are UUIDs: they must never be the same.
+        yield "an id must not look like a UUID (RFC 9700 section 4.15)"
+    if not metadata.name.strip() or not metadata.name.isprintable():
+        yield "the name is empty or has control characters"
+    if metadata.secret is not None and len(metadata.secret) < SHORTEST_SECRET:
+        yield f"the secret is shorter than {SHORTEST_SECRET} characters"
+    for unknown in set(metadata.grant_types) - set(GRANT_TYPES):
+        yield f"unknown grant type {unknown!r}"
+    for unknown in set(metadata.scope.split()) - set(SCOPES):
+        yield f"unknown scope {unknown!r}"
+    if CLIENT_CREDENTIALS in metadata.grant_types and metadata.secret is None:
+        yield "client_credentials needs a secret (RFC 6749 section 4.4)"
+    if AUTHORIZATION_CODE in metadata.grant_types and not metadata.redirect_uris:
+        yield "authorization_code needs a redirect URI"
+    if metadata.id_token_alg not in ALGORITHMS:
+        yield f"unknown algorithm {metadata.id_token_alg!r}"
+    for uri in metadata.redirect_uris:
+        problem = redirect_uri_problem(uri)
+        if problem is not None:
+            yield f"redirect URI {uri[:200]!r}: {problem}"
+
+
+def _looks_like_a_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,291 @@
+"""The authorization request: what may be asked, who must be asked, and where the answer goes.
+
+Pure: no I/O, no clock of its own. `ORDER_OF_CHECKS` is the whole law of /authorize on one screen.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from auth_svc.clients import Client
+from auth_svc.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    RegistrationNotSupported,
+    RepeatedParameter,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    UnauthorizedClient,
+    UnsupportedResponseType,
+)
+from auth_svc.protocol import AUTHORIZATION_CODE
+from auth_svc.token import narrow, parse_scope
+from auth_svc.web import Fields
+
+_S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
+
+
+class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that passed every check. It travels through the browser, sealed, until its person has decided."""
+
+    id: str
+    """Names this request, so that it is decided once."""
+    asked_at: datetime
+    client_id: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    """What was asked for and the client may have; the person's roles may narrow it further."""
+    code_challenge: str
+    state: str | None = None
+    nonce: str | None = None
+    prompt: tuple[str, ...] = ()
+    max_age: int | None = None
+    """Seconds."""
+    login_hint: str | None = None
+    resource: tuple[str, ...] = ()
+    subject: str | None = None
+    """The only person who may answer (`id_token_hint`), by user id."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the checks look at: the parameters, the client that they name, and the resources that exist."""
+
+    fields: Fields
+    client: Client
+    resources: Collection[str]
+
+
+# --- what may be asked ---------------------------------------------------------------------------------------------
+
+
+def no_parameter_twice(question: Question) -> None:
+    """OAuth 2.1 section 3.1; only `resource` may come again (RFC 8707 section 2)."""
+    if question.fields.repeated - {"resource"}:
+        raise RepeatedParameter
+
+
+def no_control_characters(question: Question) -> None:
+    """RFC 6749 appendix A: no parameter may have them, and PostgreSQL could not keep a NUL."""
+    if question.fields.has_control_characters:
+        raise InvalidRequest("control characters in a parameter")
+
+
+def no_request_object(question: Question) -> None:
+    """OIDC Core section 3.1.2.6."""
+    for name, error in (
+        ("request", RequestNotSupported),
+        ("request_uri", RequestUriNotSupported),
+        ("registration", RegistrationNotSupported),
+    ):
+        if name in question.fields:
+            raise error
+
+
+def response_type_is_code(question: Question) -> None:
+    """OAuth 2.1 section 4.1.1; RFC 9700 section 2.1.2 rules out every type with an access token."""
+    response_type = question.fields.get("response_type")
+    if response_type is None:
+        raise InvalidRequest("no response_type")
+    if response_type != "code":
+        raise UnsupportedResponseType
+
+
+def response_mode_is_query(question: Question) -> None:
+    """The code goes in the query; other modes need a script on our page or on the client's."""
+    if question.fields.get("response_mode", "query") != "query":
+        raise InvalidRequest("response_mode is not query")
+
+
+def client_uses_codes(question: Question) -> None:
+    """OAuth 2.1 section 4.1.2.1: a client that was registered for other grants only is `unauthorized_client`."""
+    if AUTHORIZATION_CODE not in question.client.grant_types:
+        raise UnauthorizedClient
+
+
+def pkce_is_s256(question: Question) -> None:
+    """RFC 7636 section 4.3 and RFC 9700 section 2.1.1, for every client. An absent method means `plain`: refused."""
+    if question.fields.get("code_challenge_method") != "S256":
+        raise PkceRequired("code_challenge_method is not S256")
+    if not _S256_CHALLENGE.fullmatch(question.fields.get("code_challenge", "")):
+        raise PkceRequired("code_challenge is not the base64url of a SHA-256")
+
+
+def scope_leaves_something(question: Question) -> None:
+    """OAuth 2.1 section 3.3 (RFC 6749): there is no default scope; unknown ones are left out, and some must remain."""
+    if not requested_scope(question.fields, question.client):
+        raise InvalidScope
+
+
+def prompt_makes_sense(question: Question) -> None:
+    """OIDC Core section 3.1.2.1: known values, and `none` alone."""
+    prompt = set(question.fields.get("prompt", "").split())
+    if not prompt <= _PROMPTS or ("none" in prompt and len(prompt) > 1):
+        raise InvalidRequest("prompt")
+
+
+def max_age_is_a_number(question: Question) -> None:
+    """OIDC Core section 3.1.2.1: whole seconds, not negative."""
+    if not re.fullmatch(r"[0-9]{1,10}", question.fields.get("max_age", "0")):
+        raise InvalidRequest("max_age")
+
+
+def resources_are_known(question: Question) -> None:
+    """RFC 8707 section 2."""
+    if not set(question.fields.every("resource")) <= set(question.resources):
+        raise InvalidTarget
+
+
+class PkceRequired(InvalidRequest):
+    """RFC 7636 section 4.4.1: the request lacks a challenge, or has one of the wrong kind."""
+
+    description = "PKCE is required: send code_challenge with code_challenge_method S256."
+
+
+ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
+    # Before these, by `registered_redirect`: the client is known and the redirect URI is its own. Those two failures
+    # are answered with a page; from here on the address is good, and each error goes back to the client.
+    no_parameter_twice,
+    no_control_characters,
+    no_request_object,
+    response_type_is_code,
+    response_mode_is_query,
+    client_uses_codes,
+    pkce_is_s256,
+    scope_leaves_something,
+    prompt_makes_sense,
+    max_age_is_a_number,
+    resources_are_known,
+)
+
+
+def registered_redirect(fields: Fields, client: Client) -> str | None:
+    """The redirect URI to answer to, or None if there is none that may be used (OAuth 2.1 sections 2.3.1 to 2.3.4)."""
+    if "redirect_uri" in fields.repeated:
+        return None
+    given = fields.get("redirect_uri")
+    if given is None:
+        return client.redirect_uris[0] if len(client.redirect_uris) == 1 else None
+    return given if client.accepts_redirect(given) else None
+
+
+def echoed_state(fields: Fields) -> str | None:
+    """The `state` to send back: exactly what came, unless it came twice or holds what no address may hold."""
+    state = fields.get("state")
+    if state is None or "state" in fields.repeated or _CONTROL.search(state):
+        return None
+    return state
+
+
+def requested_scope(fields: Fields, client: Client) -> tuple[str, ...]:
+    """What was asked for, is known, and the client may have; in the order of the request.
+
+    Raises:
+        InvalidScope: it does not follow the grammar of RFC 6749 section 3.3.
+    """
+    return narrow(parse_scope(fields.get("scope")), client.scopes)
+
+
+def authorization_request(
+    question: Question, *, redirect_uri: str, subject: str | None, id: str, now: datetime
+) -> AuthorizationRequest:
+    """Check the request in the order of the table, and return it. `subject` is what an `id_token_hint` said.
+
+    Raises:
+        OAuthError: the first check that fails; it goes back to `redirect_uri`.
+    """
+    for check in ORDER_OF_CHECKS:
+        check(question)
+    fields = question.fields
+    return AuthorizationRequest(
+        id=id,
+        asked_at=now,
+        client_id=question.client.client_id,
+        redirect_uri=redirect_uri,
+        scope=requested_scope(fields, question.client),
+        code_challenge=fields["code_challenge"],
+        state=echoed_state(fields),
+        nonce=fields.get("nonce"),
+        prompt=tuple(sorted(set(fields.get("prompt", "").split()))),
+        max_age=int(fields["max_age"]) if "max_age" in fields else None,
+        login_hint=fields.get("login_hint"),
+        resource=fields.every("resource"),
+        subject=subject,
+    )
+
+
+# --- who must be asked ---------------------------------------------------------------------------------------------
+
+
+class Step(Enum):
+    """What stands between a request and its code."""
+
+    SIGN_IN = auto()
+    REFUSE = auto()
+    """Somebody signed in for this request, and is not the person that it is meant for."""
+    CONSENT = auto()
+    NOTHING = auto()
+
+
+def next_step(
+    request: AuthorizationRequest,
+    *,
+    user_id: str | None,
+    auth_time: datetime | None,
+    remembered: bool,
+    confidential: bool,
+    now: datetime,
+) -> Step:
+    """Say what must happen next. Without `user_id` nobody is signed in; `remembered`: this was allowed before.
+
+    A sign-in that `prompt=login` or `max_age` asked for is known by its time: it came after the request. Consent of
+    public clients is never remembered: anybody can say that they are that client (RFC 8252 section 8.6).
+    """
+    if user_id is None or auth_time is None:
+        return Step.SIGN_IN
+    answered = auth_time >= request.asked_at
+    if request.subject not in (None, user_id):
+        return Step.REFUSE if answered else Step.SIGN_IN
+    if "login" in request.prompt and not answered:
+        return Step.SIGN_IN
+    if request.max_age is not None and not answered and now - auth_time >= timedelta(seconds=request.max_age):
+        return Step.SIGN_IN
+    # Choosing an account is done on the consent page, which says who is signed in and offers another sign-in.
+    if not confidential or not remembered or {"consent", "select_account"} & set(request.prompt):
+        return Step.CONSENT
+    return Step.NOTHING
+
+
+# --- what goes back ------------------------------------------------------------------------------------------------
+
+
+def success_location(request: AuthorizationRequest, *, code: str, issuer: str) -> str:
+    """The address that brings the code to the client, with `iss` (RFC 9207 section 2) and the state as it came."""
+    answer = {"code": code, "iss": issuer}
+    if request.state is not None:
+        answer["state"] = request.state
+    joint = "&" if "?" in request.redirect_uri else "?"
+    return f"{request.redirect_uri}{joint}{urlencode(answer, quote_via=quote)}"
+
+
+def form_target(redirect_uri: str) -> str:
+    """The CSP source for `form-action` that lets a form of ours end at this redirect URI.
+
+    Host sources of CSP know names and 127.0.0.1 but no other address; private-use schemes have no host at all. For
+    those the scheme has to do.
+    """
+    parts = urlsplit(redirect_uri)
+    host = parts.hostname or ""
+    is_other_address = ":" in host or (host != "127.0.0.1" and re.fullmatch(r"[0-9.]+", host) is not None)
+    if parts.scheme not in {"http", "https"} or is_other_address:
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,291 @@
+"""/authorize (GET and POST) and the consent page."""
+
+from datetime import timedelta
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from auth_svc.clients import Client, Clients
+from auth_svc.code_flow import store
+from auth_svc.code_flow.code import Code
+from auth_svc.code_flow.flow import (
+    AuthorizationRequest,
+    Question,
+    Step,
+    authorization_request,
+    echoed_state,
+    form_target,
+    next_step,
+    registered_redirect,
+    success_location,
+)
+from auth_svc.db import Connection, Ledger
+from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError, redirect_location
+from auth_svc.keys import KeyRing, UnverifiedTokenError
+from auth_svc.secret_key import SecretKey, new_token
+from auth_svc.signin import (
+    Browser,
+    Errand,
+    SignedIn,
+    consented_scopes,
+    remember_consent,
+    scopes_in_words,
+)
+from auth_svc.token import narrow
+from auth_svc.web import Fields, PageProblem, Pages, Seal, SealBrokenError, parse_fields, read_fields
+from lib_one.contracts.auth import ConsentGranted
+from lib_one.event import new_id
+
+_REQUEST_LIFE = timedelta(hours=1)
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+class _Hint(msgspec.Struct, frozen=True):
+    iss: str
+    sub: str
+
+
+class CodeFlowPages:
+    """The way of a browser from a client's request to the code: checks, sign-in, consent, and back."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pages: Pages,
+        browser: Browser,
+        clients: Clients,
+        keys: KeyRing,
+        secret_key: SecretKey,
+        *,
+        resource: str,
+        code_life: timedelta,
+    ) -> None:
+        self._ledger = ledger
+        self._pages = pages
+        self._browser = browser
+        self._clients = clients
+        self._keys = keys
+        self._issuer = pages.issuer
+        self._resources = frozenset({resource, pages.issuer})
+        self._code_life = code_life
+        self._decode_hint = msgspec.json.Decoder(_Hint).decode
+        self._requests = Seal(
+            secret_key.derive("authorization request"), shape=AuthorizationRequest, life=_REQUEST_LIFE, now=ledger.now
+        )
+        self.routes = [
+            Route("/authorize", self._authorize, methods=["GET", "POST"]),
+            Route("/consent", self._show_consent, methods=["GET"]),
+            Route("/consent", self._decide, methods=["POST"]),
+        ]
+
+    async def _authorize(self, request: Request) -> Response:
+        """The authorization endpoint. It takes no CORS, and no session to say that a request is wrong."""
+        posted = request.method == "POST"
+        fields = await read_fields(request) if posted else parse_fields(request.scope["query_string"])
+        client = self._known_client(fields)
+        redirect_uri = registered_redirect(fields, client)
+        if redirect_uri is None:
+            raise PageProblem(
+                400,
+                "The way back is not registered",
+                "The application asked to be answered at an address that it has not registered (redirect_uri), so "
+                "nothing was sent there. If you maintain it, register the exact address.",
+            )
+        try:
+            asked = authorization_request(
+                Question(fields, client, self._resources),
+                redirect_uri=redirect_uri,
+                subject=self._hinted(fields),
+                id=new_id(),
+                now=self._ledger.now(),
+            )
+        except OAuthError as error:
+            return self._refuse(error, redirect_uri, echoed_state(fields))
+        if posted and self._browser.signed_in(request) is None:
+            # A POST from the client's site comes without our SameSite=Lax cookie; the GET that follows brings it.
+            return self._pages.see(self._consent_path(self._requests.close(asked)))
+        return await self._go_on(request, asked, client, self._requests.close(asked))
+
+    async def _show_consent(self, request: Request) -> Response:
+        sealed = parse_fields(request.scope["query_string"]).get("request", "")
+        asked, client = self._open(sealed)
+        return await self._go_on(request, asked, client, sealed)
+
+    async def _go_on(self, request: Request, asked: AuthorizationRequest, client: Client, sealed: str) -> Response:
+        """Whatever comes next: sign in, consent, or the code."""
+        found = self._browser.signed_in(request)
+        silent = "none" in asked.prompt
+        step = await self._step(asked, client, found)
+        if step is Step.REFUSE or (silent and step is Step.SIGN_IN):
+            return self._refuse(LoginRequired(), asked.redirect_uri, asked.state)
+        if found is None or step is Step.SIGN_IN:
+            return self._browser.sign_in(self._errand(asked, client, sealed, again=found is not None))
+        scope = narrow(asked.scope, found.user.scopes)
+        if not scope:
+            return self._refuse(InvalidScope("not for this person"), asked.redirect_uri, asked.state)
+        if step is Step.NOTHING:
+            secret = new_token()
+            await self._ledger.database.work(lambda c: self._keep_code(c, asked, found, scope, secret))
+            return self._pages.see(success_location(asked, code=secret, issuer=self._issuer))
+        if silent:
+            return self._refuse(ConsentRequired(), asked.redirect_uri, asked.state)
+        host = urlsplit(asked.redirect_uri).hostname or asked.redirect_uri
+        return self._pages.render(
+            request,
+            "consent.html",
+            form_targets=[form_target(asked.redirect_uri)],
+            action="/consent",
+            sealed=sealed,
+            client_name=client.name,
+            user=found.user,
+            switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
+            scopes=scopes_in_words(scope),
+            narrowed=len(scope) < len(asked.scope),
+            redirect_host=host,
+            on_this_computer=host in _LOOPBACK,
+            user_code=None,
+        )
+
+    async def _decide(self, request: Request) -> Response:
+        """The person's answer. A second one, by a double click or the back button, changes nothing."""
+        fields = await self._pages.read_form(request)
+        asked, client = self._open(fields.get("request", ""))
+        decision = fields.get("decision")
+        now = self._ledger.now()
+        if decision == "deny":
+            if not await self._ledger.database.work(lambda c: store.answer(c, asked.id, now=now)):
+                raise _answered(client)
+            return self._refuse(AccessDenied("by the person"), asked.redirect_uri, asked.state)
+        if decision != "allow":
+            raise PageProblem(400, "That could not be read", "The answer was neither Allow nor Deny.")
+        found = self._browser.signed_in(request)
+        step = await self._step(asked, client, found)
+        if found is None or step in {Step.SIGN_IN, Step.REFUSE}:
+            return self._pages.see(self._consent_path(fields["request"]))
+        scope = narrow(asked.scope, found.user.scopes)
+        if not scope:
+            return self._refuse(InvalidScope("not for this person"), asked.redirect_uri, asked.state)
+        secret = new_token()
+        if not await self._ledger.database.work(lambda c: self._allow(c, asked, client, found, scope, secret)):
+            raise _answered(client)
+        return self._pages.see(success_location(asked, code=secret, issuer=self._issuer))
+
+    def _allow(
+        self,
+        connection: Connection,
+        asked: AuthorizationRequest,
+        client: Client,
+        found: SignedIn,
+        scope: tuple[str, ...],
+        secret: str,
+    ) -> bool:
+        now = self._ledger.now()
+        if not store.answer(connection, asked.id, now=now):
+            return False
+        if client.confidential:
+            remember_consent(connection, user_id=found.user.user_id, client_id=client.client_id, scopes=scope, now=now)
+        code = self._keep_code(connection, asked, found, scope, secret)
+        self._ledger.outbox.record(
+            connection,
+            ConsentGranted(
+                grant_id=code.grant_id, user_id=code.user_id, client_id=code.client_id, scope=" ".join(scope)
+            ),
+        )
+        return True
+
+    def _keep_code(
+        self, connection: Connection, asked: AuthorizationRequest, found: SignedIn, scope: tuple[str, ...], secret: str
+    ) -> Code:
+        code = Code(
+            client_id=asked.client_id,
+            redirect_uri=asked.redirect_uri,
+            code_challenge=asked.code_challenge,
+            user_id=found.user.user_id,
+            session_id=found.session.session_id,
+            grant_id=new_id(),
+            auth_time=found.session.auth_time,
+            amr=found.session.amr,
+            scope=scope,
+            nonce=asked.nonce,
+            resource=asked.resource,
+            expires_at=self._ledger.now() + self._code_life,
+        )
+        store.keep(connection, code, secret=secret)
+        return code
+
+    async def _step(self, asked: AuthorizationRequest, client: Client, found: SignedIn | None) -> Step:
+        allowed: frozenset[str] = frozenset()
+        if found is not None and client.confidential:
+            user_id = found.user.user_id
+            allowed = await self._ledger.database.read(
+                lambda c: consented_scopes(c, user_id=user_id, client_id=client.client_id)
+            )
+        return next_step(
+            asked,
+            user_id=found.user.user_id if found else None,
+            auth_time=found.session.auth_time if found else None,
+            remembered=found is not None and set(narrow(asked.scope, found.user.scopes)) <= allowed,
+            confidential=client.confidential,
+            now=self._ledger.now(),
+        )
+
+    def _hinted(self, fields: Fields) -> str | None:
+        """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""
+        try:
+            claims = self._decode_hint(self._keys.verify(fields.get("id_token_hint", ""), typ="JWT"))
+        except (UnverifiedTokenError, msgspec.DecodeError):
+            return None
+        return claims.sub if claims.iss == self._issuer else None
+
+    def _known_client(self, fields: Fields) -> Client:
+        client_id = fields.get("client_id")
+        client = None if client_id is None or "client_id" in fields.repeated else self._clients.find(client_id)
+        if client is None:
+            raise PageProblem(
+                400,
+                "Unknown application",
+                "The application that sent you here is not registered (client_id), so nothing was sent back to it.",
+            )
+        return client
+
+    def _open(self, sealed: str) -> tuple[AuthorizationRequest, Client]:
+        try:
+            asked = self._requests.open(sealed)
+        except SealBrokenError as error:
+            raise PageProblem(
+                400,
+                "This request has expired",
+                "It was started too long ago, or its address was not copied whole. "
+                "Go back to the application that you came from and start again.",
+            ) from error
+        client = self._clients.find(asked.client_id)
+        if client is None or not client.accepts_redirect(asked.redirect_uri):
+            raise PageProblem(400, "Unknown application", "The application that sent you here is no longer registered.")
+        return asked, client
+
+    def _refuse(self, error: OAuthError, redirect_uri: str, state: str | None) -> Response:
+        return self._pages.see(redirect_location(error, redirect_uri=redirect_uri, state=state, issuer=self._issuer))
+
+    def _errand(self, asked: AuthorizationRequest, client: Client, sealed: str, *, again: bool) -> Errand:
+        return Errand(
+            path=self._consent_path(sealed),
+            client_name=client.name,
+            username=asked.login_hint,
+            form_target=form_target(asked.redirect_uri),
+            again=again,
+        )
+
+    @staticmethod
+    def _consent_path(sealed: str) -> str:
+        return f"/consent?request={quote(sealed)}"
+
+
+def _answered(client: Client) -> PageProblem:
+    return PageProblem(
+        409,
+        "You have answered already",
+        f"{client.name} has your answer. Go back to it; if it is still waiting, start again from there.",
+    )

@@ -1,0 +1,138 @@
+"""Tables of authorization codes and of requests that were answered."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from auth_svc.code_flow.code import Code
+from auth_svc.db import Connection, Instant, metadata
+from auth_svc.secret_key import token_hash
+
+codes = Table(
+    "authorization_codes",
+    metadata,
+    Column("code_hash", LargeBinary(32), primary_key=True),
+    Column("client_id", String(128), ForeignKey("clients.client_id"), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("code_challenge", String(43), nullable=False),
+    Column("user_id", String(36), ForeignKey("users.user_id"), nullable=False),
+    Column("session_id", String(36), nullable=False),
+    Column("grant_id", String(36), nullable=False),
+    Column("auth_time", Instant, nullable=False),
+    Column("amr", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("nonce", Text, nullable=True),
+    Column("resource", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("used_at", Instant, nullable=True),
+)
+
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("answered_at", Instant, nullable=False, index=True),
+)
+
+KEPT = timedelta(days=1)
+"""How long used codes and answers are remembered: a copy of a code that comes back later is unknown, and so refused."""
+
+_FIND = select(codes).where(codes.c.code_hash == bindparam("hash"))
+_CONSUME = (
+    update(codes)
+    .where(codes.c.code_hash == bindparam("hash"), codes.c.used_at.is_(None), codes.c.expires_at > bindparam("now"))
+    .values(used_at=bindparam("now"))
+)
+_COUNTED = {"preserve_rowcount": True}  # psycopg's count of an INSERT is dropped unless asked for
+_ANSWER = {
+    "sqlite": sqlite_insert(answered_requests).on_conflict_do_nothing().execution_options(**_COUNTED),
+    "postgresql": postgresql_insert(answered_requests).on_conflict_do_nothing().execution_options(**_COUNTED),
+}
+
+
+def keep(connection: Connection, code: Code, *, secret: str) -> None:
+    """Keep a code; of what the client gets only the hash."""
+    connection.execute(
+        codes.insert().values(
+            code_hash=token_hash(secret),
+            client_id=code.client_id,
+            redirect_uri=code.redirect_uri,
+            code_challenge=code.code_challenge,
+            user_id=code.user_id,
+            session_id=code.session_id,
+            grant_id=code.grant_id,
+            auth_time=code.auth_time,
+            amr=" ".join(code.amr),
+            scope=" ".join(code.scope),
+            nonce=code.nonce,
+            resource=" ".join(code.resource),
+            expires_at=code.expires_at,
+        )
+    )
+
+
+def find(connection: Connection, secret: str) -> Code | None:
+    """Find a code, used and expired ones included."""
+    row = connection.execute(_FIND, {"hash": token_hash(secret)}).first()
+    if row is None:
+        return None
+    return Code(
+        client_id=row.client_id,
+        redirect_uri=row.redirect_uri,
+        code_challenge=row.code_challenge,
+        user_id=row.user_id,
+        session_id=row.session_id,
+        grant_id=row.grant_id,
+        auth_time=row.auth_time,
+        amr=tuple(row.amr.split()),
+        scope=tuple(row.scope.split()),
+        nonce=row.nonce,
+        resource=tuple(row.resource.split()),
+        expires_at=row.expires_at,
+        used=row.used_at is not None,
+    )
+
+
+def consume(connection: Connection, secret: str, *, now: datetime) -> bool:
+    """Use a live code up. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
+    return connection.execute(_CONSUME, {"hash": token_hash(secret), "now": now}).rowcount == 1
+
+
+def withdraw(connection: Connection, *, user_id: str, client_id: str, since: datetime, now: datetime) -> list[str]:
+    """Use up the codes that this client has not redeemed for this person yet.
+
+    Returns the ids of their grants, and of those of the codes that were redeemed after `since`.
+    """
+    theirs = and_(codes.c.user_id == user_id, codes.c.client_id == client_id)
+    live = and_(codes.c.used_at.is_(None), codes.c.expires_at > now)
+    held = connection.execute(select(codes.c.grant_id).where(theirs, or_(live, codes.c.used_at > since)))
+    found = list(held.scalars())
+    connection.execute(update(codes).where(theirs, live).values(used_at=now))
+    return found
+
+
+def answer(connection: Connection, request_id: str, *, now: datetime) -> bool:
+    """Mark a request as answered by its person; False if it was before."""
+    statement = _ANSWER[connection.dialect.name]
+    return connection.execute(statement, {"request_id": request_id, "answered_at": now}).rowcount == 1
+
+
+def forget_expired(connection: Connection, now: datetime) -> None:
+    """Delete codes and answers that no longer matter."""
+    connection.execute(delete(codes).where(codes.c.expires_at < now - KEPT))
+    connection.execute(delete(answered_requests).where(answered_requests.c.answered_at < now - KEPT))

@@ -1,0 +1,339 @@
+"""What an operator does from the command line to keys, clients and users.
+
+Each works on the database itself, so it does not need a running server; a server that runs sees it within seconds,
+and relays what was recorded. Passwords are typed or piped, never arguments: arguments are seen by every process.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from auth_svc.app import AuthService
+    from auth_svc.db import Connection
+    from auth_svc.settings import Settings
+    from auth_svc.users import User
+
+keys = typer.Typer(help="Signing keys: list, rotate, distrust.", no_args_is_help=True)
+clients = typer.Typer(help="Clients: add, list, disable, enable, revoke.", no_args_is_help=True)
+users = typer.Typer(help="Users: add, list, password, roles, disable, enable, revoke.", no_args_is_help=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong in one line on stderr, and end with exit code 1."""
+    typer.echo(f"auth-svc: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def read_settings() -> "Settings":
+    """Read the settings; what is wrong with them is said by the names of the variables, never with their values."""
+    from pydantic import ValidationError
+
+    from auth_svc.settings import PREFIX, UnknownSettingError, from_environment
+
+    try:
+        return from_environment()
+    except UnknownSettingError as error:
+        fail(str(error))
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = PREFIX + "__".join(str(part).upper() for part in problem["loc"]) if problem["loc"] else "settings"
+            typer.echo(f"auth-svc: {name}: {problem['msg'].removeprefix('Value error, ')}", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what can go wrong with an installation into one line."""
+    from auth_svc.clients import RegistrationError
+    from auth_svc.secret_key import SecretKeyError
+    from auth_svc.seed import SeedError
+    from auth_svc.server import PortInUseError
+    from auth_svc.users import AccountError
+    from lib_one.sql import DatabaseError
+
+    expected = (DatabaseError, RegistrationError, SecretKeyError, SeedError, PortInUseError, AccountError)
+    try:
+        yield
+    except expected as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}")
+
+
+def operate[T](work: "Callable[[AuthService, Connection], T]") -> T:
+    """Run one unit of work on this installation."""
+    from auth_svc.app import create_app
+
+    async def run() -> T:
+        app = create_app(read_settings())
+        try:
+            return await app.ledger.database.work(lambda connection: work(app, connection))
+        finally:
+            app.passwords.close()
+            await app.ledger.database.close()
+
+    with refusals():
+        return asyncio.run(run())
+
+
+# --- keys -----------------------------------------------------------------------------------------------------------
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the signing keys: id, algorithm, since when each signs."""
+    from auth_svc.keys import everything
+
+    for key in operate(lambda _app, connection: everything(connection)):
+        state = "distrusted" if key.distrusted else f"signs from {key.active_at.isoformat(timespec='seconds')}"
+        typer.echo(f"{key.key_id}  {key.algorithm:<6}  {state}")
+
+
+@keys.command()
+def rotate(
+    algorithm: Annotated[str, typer.Argument(help="ES256, RS256 or EdDSA.")] = "ES256",
+    now: Annotated[bool, typer.Option("--now", help="Sign with it at once: only after a key was lost.")] = False,
+) -> None:
+    """Make a new key. It is published now and signs a quarter of an hour later, when every cache has it."""
+    from auth_svc.keys import ALGORITHMS, ANNOUNCED
+
+    if algorithm not in ALGORITHMS:
+        fail(f"there is no {algorithm}: use one of {', '.join(ALGORITHMS)}")
+
+    def work(app: "AuthService", connection: "Connection") -> str:
+        moment = app.ledger.now()
+        return app.keys.create(connection, algorithm, active_at=moment if now else moment + ANNOUNCED)
+
+    typer.echo(operate(work))
+
+
+@keys.command()
+def distrust(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
+    """Make everything that a key has signed worthless, everywhere, at once. A new key takes its place."""
+
+    def work(app: "AuthService", connection: "Connection") -> bool:
+        return app.revocation.distrust_key(connection, key_id)
+
+    if not operate(work):
+        fail(f"no trusted key has the id {key_id}: see `auth-svc keys list`")
+    typer.echo(f"{key_id} is distrusted.")
+
+
+@keys.command()
+def secret() -> None:
+    """Make the file of the master secret (AUTH_SVC_SECRET_KEY_FILE) if there is none."""
+    from auth_svc import secret_key
+
+    settings = read_settings()
+    with refusals():
+        secret_key.load(settings.secret_key_file, create=True)
+    typer.echo(f"{settings.secret_key_file} holds the master secret: back it up apart from the database.")
+
+
+# --- clients --------------------------------------------------------------------------------------------------------
+
+
+@clients.command("add")
+def add_client(
+    client_id: Annotated[str, typer.Argument(help="1 to 128 letters, digits, '-' or '_'.")],
+    name: Annotated[str, typer.Option(help="What people see when they are asked for consent.")],
+    grant: Annotated[list[str] | None, typer.Option(help="A grant type; repeat it for several.")] = None,
+    scope: Annotated[str, typer.Option(help="All that it may ask for, separated by spaces.")] = "",
+    redirect_uri: Annotated[list[str] | None, typer.Option(help="Where codes may be sent; repeatable.")] = None,
+    resource: Annotated[str | None, typer.Option(help="The resource server that it stands for.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="It cannot keep a secret (apps on devices).")] = False,
+) -> None:
+    """Register a client. The secret of a confidential one is made here and shown once, alone on stdout."""
+    from auth_svc.clients import ClientMetadata, new_secret
+
+    made = None if public else new_secret()
+    metadata = ClientMetadata(
+        client_id=client_id,
+        name=name,
+        secret=made,
+        grant_types=tuple(grant or ()),
+        scope=scope,
+        redirect_uris=tuple(redirect_uri or ()),
+        resource=resource,
+    )
+    operate(lambda app, connection: app.registration.add(connection, metadata))
+    typer.echo(f"{client_id} is registered.", err=True)
+    if made is not None:
+        typer.echo(made)
+
+
+@clients.command("list")
+def list_clients() -> None:
+    """List the clients: id, kind, grant types, scope."""
+    from auth_svc.clients import everyone
+
+    for client in operate(lambda _app, connection: everyone(connection)):
+        kind = "disabled" if client.disabled else "confidential" if client.confidential else "public"
+        typer.echo(f"{client.client_id:<16}  {kind:<12}  {','.join(client.grant_types)}  {' '.join(client.scopes)}")
+
+
+@clients.command("disable")
+def disable_client(client_id: str) -> None:
+    """Refuse a client from now on, and end all that was issued to it."""
+
+    def work(app: "AuthService", connection: "Connection") -> bool:
+        from auth_svc.clients import disable
+
+        done = disable(connection, client_id, app.ledger.now())
+        if done:
+            app.revocation.revoke_client(connection, client_id)
+        return done
+
+    if not operate(work):
+        fail(f"no enabled client has the id {client_id}")
+    typer.echo(f"{client_id} is disabled.")
+
+
+@clients.command("enable")
+def enable_client(client_id: str) -> None:
+    """Let a disabled client ask again. What was revoked stays revoked."""
+    from auth_svc.clients import enable
+
+    if not operate(lambda _app, connection: enable(connection, client_id)):
+        fail(f"no disabled client has the id {client_id}")
+    typer.echo(f"{client_id} is enabled.")
+
+
+@clients.command("revoke")
+def revoke_client(client_id: str) -> None:
+    """End all that was issued to a client up to now; it may ask again at once."""
+
+    def work(app: "AuthService", connection: "Connection") -> bool:
+        from auth_svc.clients import find
+
+        known = find(connection, client_id) is not None
+        if known:
+            app.revocation.revoke_client(connection, client_id)
+        return known
+
+    if not operate(work):
+        fail(f"no client has the id {client_id}")
+    typer.echo(f"All that was issued to {client_id} is revoked.")
+
+
+# --- users ----------------------------------------------------------------------------------------------------------
+
+
+@users.command("add")
+def add_user(
+    username: str,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    email: Annotated[str, typer.Option(help="The person's e-mail address.")] = "",
+    role: Annotated[list[str] | None, typer.Option(help="employee, clerk, driver or operator; repeatable.")] = None,
+) -> None:
+    """Add a person. The password is asked for, or read from stdin when that is not a terminal."""
+    from auth_svc.users import Profile
+
+    password = _password()
+    profile = Profile(username=username, name=name, email=email, roles=tuple(role or ()), password=password)
+
+    def work(app: "AuthService", connection: "Connection") -> str:
+        return app.accounts.add(connection, profile, password_hash=password_hash)
+
+    password_hash = _hash(username, password)
+    typer.echo(operate(work))
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the people: user name, id, roles."""
+    from auth_svc.users import everyone
+
+    for user in operate(lambda _app, connection: everyone(connection)):
+        state = "  disabled" if user.disabled else ""
+        typer.echo(f"{user.username:<16}  {user.user_id}  {','.join(user.roles)}{state}")
+
+
+@users.command("password")
+def set_password(username: str) -> None:
+    """Give a person another password, and end their sign-ins and all that was issued for them.
+
+    The password is asked for, or read from stdin when that is not a terminal.
+    """
+    password_hash = _hash(username, _password())
+
+    def work(app: "AuthService", connection: "Connection", user: "User") -> None:
+        app.accounts.set_password(connection, user, password_hash=password_hash)
+        app.revocation.revoke_subject(connection, user.user_id)
+
+    _with_user(username, work)
+    typer.echo(f"{username} has another password, and is signed out everywhere.")
+
+
+@users.command("roles")
+def set_roles(
+    username: str,
+    role: Annotated[list[str], typer.Option(help="employee, clerk, driver or operator; repeatable.")],
+) -> None:
+    """Give a person these roles and no others, and end their sign-ins and all that was issued for them."""
+
+    def work(app: "AuthService", connection: "Connection", user: "User") -> None:
+        app.accounts.set_roles(connection, user, role)
+        app.revocation.revoke_subject(connection, user.user_id)
+
+    _with_user(username, work)
+    typer.echo(f"{username} is now {', '.join(role)}, and is signed out everywhere.")
+
+
+@users.command("disable")
+def disable_user(username: str) -> None:
+    """Close an account, end its sign-ins and all that was issued for it."""
+
+    def work(app: "AuthService", connection: "Connection", user: "User") -> bool:
+        done = app.accounts.disable(connection, user.user_id)
+        app.revocation.revoke_subject(connection, user.user_id)
+        return done
+
+    _with_user(username, work)
+    typer.echo(f"{username} is disabled.")
+
+
+@users.command("enable")
+def enable_user(username: str) -> None:
+    """Open a closed account. The person must sign in again."""
+    _with_user(username, lambda app, connection, user: app.accounts.enable(connection, user.user_id))
+    typer.echo(f"{username} is enabled.")
+
+
+@users.command("revoke")
+def revoke_user(username: str) -> None:
+    """Sign a person out everywhere and end all that was issued; the account stays open."""
+    _with_user(username, lambda app, connection, user: app.revocation.revoke_subject(connection, user.user_id))
+    typer.echo(f"{username} is signed out everywhere.")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return typed
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _hash(username: str, password: str) -> str:
+    from auth_svc.users import hash_password
+
+    with refusals():
+        return hash_password(username, password)
+
+
+def _with_user(username: str, verb: "Callable[[AuthService, Connection, User], object]") -> None:
+    def work(app: "AuthService", connection: "Connection") -> bool:
+        from auth_svc.users import find_by_username
+
+        user = find_by_username(connection, username)
+        if user is not None:
+            verb(app, connection, user)
+        return user is not None
+
+    if not operate(work):
+        fail(f"there is no user {username}: see `auth-svc users list`")

@@ -1,0 +1,109 @@
+"""User codes, and what a poll is answered (RFC 8628). Pure."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final, Literal
+
+from auth_svc.signin import Limit
+
+ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
+"""No vowels, so that no words come out; no digits, so that nothing looks like something else (RFC 8628 section 6.1)."""
+LENGTH: Final = 8
+"""20^8 is 2.6e10: with `GUESSES` and the life of ten minutes, nobody finds one by trying (section 5.1)."""
+GUESSES: Final = Limit(10, timedelta(minutes=1))
+"""Wrong user codes that one person may enter."""
+BEGUN_FROM_ONE_ADDRESS: Final = Limit(30, timedelta(seconds=20))
+"""Devices that one client may begin from one address: thirty at once, then three a minute."""
+BEGUN_IN_ALL: Final = Limit(1000, timedelta(seconds=1))
+"""Devices that everybody may begin together. Anybody may ask, and each is a row: this bounds the table."""
+INTERVAL: Final = timedelta(seconds=5)
+"""Time between polls at first (section 3.2)."""
+SLOWER: Final = timedelta(seconds=5)
+"""What `slow_down` adds (section 3.5)."""
+_JITTER: Final = timedelta(milliseconds=250)
+"""A poll that was sent in time may arrive this much early, since the one before was slow."""
+
+type Status = Literal["pending", "approved", "denied"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who approved a device, and the grant that begins with it."""
+
+    user_id: str
+    session_id: str
+    grant_id: str
+    auth_time: datetime
+    amr: tuple[str, ...]
+    scope: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that waits for its person, as it is kept."""
+
+    device_id: str
+    client_id: str
+    scope: tuple[str, ...]
+    """What it asked for and its client may have."""
+    resource: tuple[str, ...]
+    status: Status
+    approval: Approval | None
+    interval: timedelta
+    polled_at: datetime | None
+    decided_at: datetime | None
+    expires_at: datetime
+    used: bool
+
+    def waits(self, now: datetime) -> bool:
+        """Whether a person can still decide."""
+        return self.status == "pending" and now < self.expires_at
+
+
+class Answer(Enum):
+    """What a poll is answered (section 3.5)."""
+
+    TOKENS = auto()
+    PENDING = auto()
+    SLOW_DOWN = auto()
+    DENIED = auto()
+    EXPIRED = auto()
+    USED = auto()
+
+
+def answer(device: Device, *, life: timedelta, now: datetime) -> Answer:
+    """What to answer a poll at `now`.
+
+    What the person said comes before the expiry: an approval in the last second still counts. It is good for another
+    life of a device code and no longer.
+    """
+    if device.used:
+        return Answer.USED
+    if device.status == "denied":
+        return Answer.DENIED
+    if device.status == "approved":
+        good = device.decided_at is not None and now < device.decided_at + life
+        return Answer.TOKENS if good else Answer.EXPIRED
+    if now >= device.expires_at:
+        return Answer.EXPIRED
+    if device.polled_at is not None and now < device.polled_at + device.interval - _JITTER:
+        return Answer.SLOW_DOWN
+    return Answer.PENDING
+
+
+def new_user_code() -> str:
+    """A fresh user code, without the dash."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+
+
+def read_user_code(typed: str) -> str | None:
+    """What somebody typed, as a user code: any case, with or without dash and spaces. None if it cannot be one."""
+    code = "".join(letter for letter in typed.upper() if letter not in " -–—_.")
+    return code if len(code) == LENGTH and set(code) <= set(ALPHABET) else None
+
+
+def show_user_code(code: str) -> str:
+    """As people read it: `WDJB-MJHT`."""
+    return f"{code[:4]}-{code[4:]}"

@@ -1,0 +1,58 @@
+"""What clients and resource servers find by themselves: RFC 8414 and OpenID Connect Discovery metadata, and /jwks."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
+from auth_svc.keys import ALGORITHMS, KeyRing
+from auth_svc.protocol import SCOPES
+from auth_svc.wire import Endpoint, Fixed
+
+_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
+
+
+def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
+    """Build the document, the same for both well-known addresses."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "device_authorization_endpoint": f"{issuer}/device_authorization",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "jwks_uri": f"{issuer}/jwks",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grant_types),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "claim_types_supported": ["normal"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash",
+            "name", "preferred_username", "updated_at", "roles", "email", "email_verified",
+        ],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": False,
+    }  # fmt: skip
+
+
+def endpoints(document: dict[str, object], keys: KeyRing) -> dict[str, Endpoint]:
+    """Return the paths that answer it."""
+    body = msgspec.json.encode(document)
+
+    well_known = Fixed(lambda: body, _HEADERS)
+    return {
+        "/.well-known/oauth-authorization-server": well_known,
+        "/.well-known/openid-configuration": well_known,
+        "/jwks": Fixed(lambda: keys.jwks, _HEADERS),
+    }

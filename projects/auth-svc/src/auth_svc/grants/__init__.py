@@ -1,0 +1,37 @@
+"""Grants: what a person let a client do, from consent to revocation, and the family of refresh tokens that renews it.
+
+A refresh token is used once. Each use gives the next one; an old one that comes back means that two parties hold the
+family, so all of it ends (RFC 9700 section 4.14).
+"""
+
+from auth_svc.grants.store import (
+    LiveGrant,
+    RefreshToken,
+    StoredGrant,
+    begin,
+    find_refresh_token,
+    forget_expired,
+    live_of,
+    renew,
+    revoke,
+    revoke_of_client,
+    revoke_of_session,
+    revoke_of_user,
+    rotate,
+)
+
+__all__ = [
+    "LiveGrant",
+    "RefreshToken",
+    "StoredGrant",
+    "begin",
+    "find_refresh_token",
+    "forget_expired",
+    "live_of",
+    "renew",
+    "revoke",
+    "revoke_of_client",
+    "revoke_of_session",
+    "revoke_of_user",
+    "rotate",
+]

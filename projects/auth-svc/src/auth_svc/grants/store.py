@@ -1,0 +1,193 @@
+"""Tables of grants and their refresh tokens."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, Text, bindparam, delete, select, update
+
+from auth_svc.db import Connection, Instant, metadata
+from auth_svc.secret_key import new_token, token_hash
+from lib_one.sql import Prepared
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("grant_id", String(36), primary_key=True),
+    Column("user_id", String(36), ForeignKey("users.user_id"), nullable=False, index=True),
+    Column("client_id", String(128), ForeignKey("clients.client_id"), nullable=False, index=True),
+    Column("session_id", String(64), nullable=True, index=True),
+    Column("scope", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("auth_time", Instant, nullable=False),
+    Column("amr", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("revoked_at", Instant, nullable=True),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("grant_id", String(36), ForeignKey("grants.grant_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=True),
+)
+
+
+class StoredGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that can be renewed."""
+
+    grant_id: str
+    user_id: str
+    client_id: str
+    session_id: str | None
+    scope: tuple[str, ...]
+    resource: tuple[str, ...]
+    auth_time: datetime
+    amr: tuple[str, ...]
+    expires_at: datetime
+    """When no refresh can renew it any more."""
+    revoked: bool = False
+
+
+class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A refresh token as it is kept, with its grant."""
+
+    grant: StoredGrant
+    expires_at: datetime
+    used: bool
+
+
+class LiveGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that its client can still renew."""
+
+    grant_id: str
+    client_id: str
+    scope: tuple[str, ...]
+    begun_at: datetime
+    renewed_at: datetime
+    """When its client last got tokens of it."""
+
+
+_FIND = (
+    select(grants, refresh_tokens.c.expires_at.label("token_expires_at"), refresh_tokens.c.used_at)
+    .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
+    .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
+)
+_RENEW = Prepared(refresh_tokens.insert())
+_ROTATE = Prepared(
+    update(refresh_tokens)
+    .where(refresh_tokens.c.token_hash == bindparam("old"), refresh_tokens.c.used_at.is_(None))
+    .values(used_at=bindparam("at"))
+)
+
+
+def begin(connection: Connection, grant: StoredGrant, *, now: datetime) -> None:
+    """Keep a grant, so that refresh tokens can renew it."""
+    connection.execute(
+        grants.insert().values(
+            grant_id=grant.grant_id,
+            user_id=grant.user_id,
+            client_id=grant.client_id,
+            session_id=grant.session_id,
+            scope=" ".join(grant.scope),
+            resource=" ".join(grant.resource),
+            auth_time=grant.auth_time,
+            amr=" ".join(grant.amr),
+            created_at=now,
+            expires_at=grant.expires_at,
+        )
+    )
+
+
+def renew(connection: Connection, grant_id: str, *, now: datetime, expires_at: datetime) -> str:
+    """Make the next refresh token of a grant and return it; only its hash is kept."""
+    token = new_token()
+    _RENEW.run(connection, token_hash=token_hash(token), grant_id=grant_id, created_at=now, expires_at=expires_at)
+    return token
+
+
+def find_refresh_token(connection: Connection, token: str) -> RefreshToken | None:
+    """Find what a refresh token stands for, used and expired ones included."""
+    row = connection.execute(_FIND, {"token_hash": token_hash(token)}).first()
+    if row is None:
+        return None
+    grant = StoredGrant(
+        grant_id=row.grant_id,
+        user_id=row.user_id,
+        client_id=row.client_id,
+        session_id=row.session_id,
+        scope=tuple(row.scope.split()),
+        resource=tuple(row.resource.split()),
+        auth_time=row.auth_time,
+        amr=tuple(row.amr.split()),
+        expires_at=row.expires_at,
+        revoked=row.revoked_at is not None,
+    )
+    return RefreshToken(grant=grant, expires_at=row.token_expires_at, used=row.used_at is not None)
+
+
+def live_of(connection: Connection, user_id: str, *, now: datetime) -> list[LiveGrant]:
+    """The grants of a person that can still be renewed, the oldest first."""
+    statement = (
+        select(grants, refresh_tokens.c.created_at.label("renewed_at"))
+        .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
+        .where(
+            grants.c.user_id == user_id,
+            grants.c.revoked_at.is_(None),
+            grants.c.expires_at > now,
+            refresh_tokens.c.used_at.is_(None),
+            refresh_tokens.c.expires_at > now,
+        )
+        .order_by(grants.c.created_at, grants.c.grant_id)
+    )
+    return [
+        LiveGrant(
+            grant_id=row.grant_id,
+            client_id=row.client_id,
+            scope=tuple(row.scope.split()),
+            begun_at=row.created_at,
+            renewed_at=row.renewed_at,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def rotate(connection: Connection, token: str, *, now: datetime) -> bool:
+    """Consume a refresh token. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
+    return _ROTATE.run(connection, old=token_hash(token), at=now) == 1
+
+
+def revoke(connection: Connection, grant_id: str, at: datetime) -> None:
+    """End a grant; what is ended stays as it is."""
+    connection.execute(
+        update(grants).where(grants.c.grant_id == grant_id, grants.c.revoked_at.is_(None)).values(revoked_at=at)
+    )
+
+
+def revoke_of_session(connection: Connection, session_id: str, at: datetime) -> None:
+    """End the grants of one sign-in."""
+    connection.execute(
+        update(grants).where(grants.c.session_id == session_id, grants.c.revoked_at.is_(None)).values(revoked_at=at)
+    )
+
+
+def revoke_of_user(connection: Connection, user_id: str, at: datetime) -> None:
+    """End the grants of one person."""
+    connection.execute(
+        update(grants).where(grants.c.user_id == user_id, grants.c.revoked_at.is_(None)).values(revoked_at=at)
+    )
+
+
+def revoke_of_client(connection: Connection, client_id: str, at: datetime) -> None:
+    """End the grants to one client."""
+    connection.execute(
+        update(grants).where(grants.c.client_id == client_id, grants.c.revoked_at.is_(None)).values(revoked_at=at)
+    )
+
+
+def forget_expired(connection: Connection, now: datetime) -> int:
+    """Delete the grants that nothing can renew any more, with their refresh tokens; return how many."""
+    return connection.execute(delete(grants).where(grants.c.expires_at < now)).rowcount

@@ -1,0 +1,114 @@
+"""/introspect, RFC 7662: a resource server asks whether a token is good right now."""
+
+import msgspec
+
+from auth_svc import grants, users
+from auth_svc.clients import Client, ClientAuthentication
+from auth_svc.db import Connection, Ledger
+from auth_svc.errors import InvalidClient, InvalidRequest
+from auth_svc.protocol import BEARER
+from auth_svc.token import AccessTokens
+from auth_svc.wire import Request, Response, json_bytes
+
+_INACTIVE = b'{"active":false}'
+_encode = msgspec.json.Encoder().encode
+
+
+class Introspection(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """The answer for an active token (section 2.2)."""
+
+    active: bool
+    scope: str
+    client_id: str
+    token_type: str | None = None
+    exp: int
+    iat: int | None = None
+    sub: str
+    aud: str | list[str] | None = None
+    iss: str
+    jti: str | None = None
+    sid: str | None = None
+    grant_id: str | None = None
+    auth_time: int | None = None
+    amr: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+class IntrospectionEndpoint:
+    """POST /introspect, for confidential clients only."""
+
+    def __init__(
+        self, ledger: Ledger, authentication: ClientAuthentication, tokens: AccessTokens, *, issuer: str
+    ) -> None:
+        self._ledger = ledger
+        self._authentication = authentication
+        self._tokens = tokens
+        self._issuer = issuer
+
+    async def __call__(self, request: Request) -> Response:
+        """Say whether a token is good, to the resource server that it is for or the client that has it.
+
+        To everybody else every token is `{"active":false}`, like one that does not exist.
+        """
+        form = await request.form()
+        client = self._authentication.authenticate(request, form)
+        if not client.confidential:
+            raise InvalidClient("a public client may not introspect")
+        token = form.get("token")
+        if token is None:
+            raise InvalidRequest("token is missing")
+        return json_bytes(self._answer(token, client))
+
+    def _answer(self, token: str, client: Client) -> bytes:
+        claims = self._tokens.read(token)
+        if claims is None:
+            return self._refresh_token(token, client)
+        if client.resource not in claims.audiences and client.client_id != claims.client_id:
+            return _INACTIVE
+        if not self._tokens.live(claims):
+            return _INACTIVE
+        return _encode(
+            Introspection(
+                active=True,
+                scope=claims.scope,
+                client_id=claims.client_id,
+                token_type=BEARER,
+                exp=claims.exp,
+                iat=claims.iat,
+                sub=claims.sub,
+                aud=claims.aud,
+                iss=claims.iss,
+                jti=claims.jti,
+                sid=claims.sid,
+                grant_id=claims.grant_id,
+                auth_time=claims.auth_time,
+                amr=claims.amr,
+                roles=claims.roles,
+            )
+        )
+
+    def _refresh_token(self, token: str, client: Client) -> bytes:
+        now = self._ledger.now()
+
+        def ask(connection: Connection) -> bytes:
+            found = grants.find_refresh_token(connection, token)
+            if found is None or found.grant.client_id != client.client_id:
+                return _INACTIVE
+            grant = found.grant
+            ends = min(found.expires_at, grant.expires_at)
+            user = users.find(connection, grant.user_id)
+            if found.used or grant.revoked or now >= ends or user is None or not user.may_continue(grant.auth_time):
+                return _INACTIVE
+            return _encode(
+                Introspection(
+                    active=True,
+                    scope=" ".join(grant.scope),
+                    client_id=grant.client_id,
+                    exp=int(ends.timestamp()),
+                    sub=grant.user_id,
+                    iss=self._issuer,
+                    grant_id=grant.grant_id,
+                )
+            )
+
+        return self._ledger.database.lookup(ask)

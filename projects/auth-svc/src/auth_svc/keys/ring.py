@@ -1,0 +1,140 @@
+"""The ring of signing keys in memory: signs, verifies what it signed, and publishes the public halves."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from auth_svc.db import Connection, Ledger
+from auth_svc.keys import jose, store
+from auth_svc.secret_key import SecretKey
+from lib_one.contracts.auth import SigningKeyActivated
+
+_PURPOSE = "signing keys"
+ANNOUNCED = timedelta(minutes=15)
+"""A new key is published this long before it signs: caches of /jwks have it by then."""
+
+
+class UnverifiedTokenError(Exception):
+    """Not a token of ours: malformed, of another type, from an unknown or distrusted key, or a wrong signature."""
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str
+    typ: str = ""
+
+
+class _Key:
+    def __init__(self, stored: store.StoredKey, private: jose.PrivateKey) -> None:
+        self.stored = stored
+        self.private = private
+        self.public = private.public_key()
+        self._headers: dict[str, bytes] = {}
+
+    def header(self, typ: str) -> bytes:
+        """The protected header, encoded once for each type."""
+        encoded = self._headers.get(typ)
+        if encoded is None:
+            parts = {"alg": self.stored.algorithm, "typ": typ, "kid": self.stored.key_id}
+            encoded = self._headers[typ] = jose.encode64(msgspec.json.encode(parts)) + b"."
+        return encoded
+
+
+class KeyRing:
+    """Every trusted key, and which of them signs."""
+
+    def __init__(self, ledger: Ledger, secret: SecretKey) -> None:
+        self._ledger = ledger
+        self._secret = secret
+        self._keys: dict[str, _Key] = {}
+        self._signers: dict[str, _Key] = {}
+        self._next_change: datetime | None = None
+        self.jwks = b'{"keys":[]}'
+        """The body of /jwks, built once for each change."""
+        self.version = 0
+        """Goes up with each change of the keys: what was verified under another one is to be verified again."""
+
+    async def reload(self) -> bool:
+        """Load the keys again if they changed, and make what is missing; True if they did change."""
+        stored = await self._ledger.database.read(store.everything)
+        missing = [name for name in store.ALGORITHMS if not any(_signs(key, name) for key in stored)]
+        if missing:
+            await self._ledger.database.work(lambda connection: self._complete(connection, missing))
+            stored = await self._ledger.database.read(store.everything)
+        stored = [key for key in stored if not key.distrusted]
+        changed = {key.key_id for key in stored} != set(self._keys)
+        if changed:
+            self._keys = {
+                key.key_id: self._keys.get(key.key_id)
+                or _Key(key, jose.from_bytes(self._secret.unseal(key.private_key_sealed, purpose=_PURPOSE)))
+                for key in stored
+            }
+            self.jwks = b'{"keys":[%s]}' % b",".join(key.stored.public_jwk.encode() for key in self._keys.values())
+            self.version += 1
+        self._choose(self._ledger.now())
+        return changed
+
+    def create(self, connection: Connection, algorithm: str, *, active_at: datetime) -> str:
+        """Make and keep a key that signs from `active_at`; return its id."""
+        private = jose.generate(algorithm)
+        key_id, jwk = jose.thumbprint_and_jwk(private.public_key(), algorithm)
+        sealed = self._secret.seal(jose.to_bytes(private), purpose=_PURPOSE)
+        key = store.StoredKey(
+            key_id=key_id,
+            algorithm=algorithm,
+            private_key_sealed=sealed,
+            public_jwk=msgspec.json.encode(jwk).decode(),
+            active_at=active_at,
+        )
+        store.add(connection, key, now=self._ledger.now())
+        self._ledger.outbox.record(connection, SigningKeyActivated(key_id=key_id, algorithm=algorithm))
+        return key_id
+
+    def sign(self, algorithm: str, typ: str, claims: bytes) -> str:
+        """Make a compact JWS (RFC 7515 section 7.1) of JSON claims with the key that signs now."""
+        if self._next_change is not None and self._ledger.now() >= self._next_change:
+            self._choose(self._ledger.now())
+        key = self._signers[algorithm]
+        signed = key.header(typ) + jose.encode64(claims)
+        return (signed + b"." + jose.encode64(jose.sign(key.private, signed))).decode()
+
+    def verify(self, token: str, *, typ: str) -> bytes:
+        """Return the claims of a token that this ring signed, as JSON. Times and audience are not looked at.
+
+        Raises:
+            UnverifiedTokenError: it is not one.
+        """
+        try:
+            signed, _, signature = token.encode("ascii").rpartition(b".")
+            header, _, payload = signed.partition(b".")
+            found = msgspec.json.decode(jose.decode64(header), type=_Header)
+            key = self._keys[found.kid]
+            if found.typ != typ or found.alg != key.stored.algorithm:
+                raise UnverifiedTokenError("another type or algorithm")
+            if not jose.verify(key.public, jose.decode64(signature), signed):
+                raise UnverifiedTokenError("wrong signature")
+            return jose.decode64(payload)
+        except (ValueError, KeyError) as error:  # msgspec's and Unicode's errors are ValueErrors
+            raise UnverifiedTokenError("not a token of ours") from error
+
+    def _complete(self, connection: Connection, algorithms: list[str]) -> None:
+        # Asked again inside the unit of work: of two processes that start together, one makes the keys.
+        stored = store.everything(connection)
+        for algorithm in algorithms:
+            if not any(_signs(key, algorithm) for key in stored):
+                self.create(connection, algorithm, active_at=self._ledger.now())
+
+    def _choose(self, now: datetime) -> None:
+        active: dict[str, _Key] = {}
+        upcoming: list[datetime] = []
+        for key in self._keys.values():
+            if key.stored.active_at <= now or key.stored.algorithm not in active:
+                active[key.stored.algorithm] = key
+            if key.stored.active_at > now:
+                upcoming.append(key.stored.active_at)
+        self._signers = active
+        self._next_change = min(upcoming, default=None)
+
+
+def _signs(key: store.StoredKey, algorithm: str) -> bool:
+    return key.algorithm == algorithm and not key.distrusted

@@ -1,0 +1,92 @@
+"""The HTTP server process: bind, serve until told to stop, leave nothing half done."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE = 2
+"""Seconds that requests under way get to finish."""
+_KEEP_ALIVE = 30
+_BACKLOG = 2048
+
+
+class PortInUseError(Exception):
+    """Somebody else listens there."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn raises the signal again after a clean stop, which makes the exit code a failure; here it is 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and Ctrl-C."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address.
+
+    Raises:
+        PortInUseError: it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Now, not when all is ready: until it listens, the port is not really ours.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+def serve(
+    application: ASGIApp,
+    listener: socket.socket,
+    *,
+    while_running: AbstractAsyncContextManager[None],
+    trusted_proxies: str = "",
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, inside of `while_running`: what that raises at its start is raised here.
+
+    (As an ASGI lifespan it would be a traceback in uvicorn's log.)
+    """
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # A forwarded address is what a stranger says, unless a proxy of ours says it (RFC 9700 section 4.13).
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = _Server(config)
+
+    async def run() -> None:
+        with server.capture_signals():
+            async with while_running:
+                # What is there now stays for ever: the collector need not walk through it again and again.
+                gc.collect()
+                gc.freeze()
+                await server.serve([listener])
+
+    asyncio.run(run(), loop_factory=config.get_loop_factory())

@@ -1,0 +1,146 @@
+"""What an operator can set: the one place where auth-svc reads its environment.
+
+Each variable is `AUTH_SVC_` + the field's name in capitals. A variable with the prefix that no field has refuses to
+start, by name: a typo in a security setting must not be silent.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "AUTH_SVC_"
+
+
+class Settings(BaseSettings):
+    """Settings of auth-svc."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    issuer: str = "http://127.0.0.1:8400"
+    """The issuer identifier (RFC 8414 section 2): the address under which clients reach auth-svc, with neither a path
+    nor a slash at the end. `https` unless it is a loopback address. It is in every token: changing it ends them all."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    port: int = Field(default=8400, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+
+    database_url: str = "sqlite:///.data/auth.db"
+    """`sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `postgresql+psycopg://user:password@host/name`."""
+
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, of the reverse proxies in front: from them `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed. Limits on guessing count by address, so behind a proxy this must be set."""
+
+    nats_url: str = "nats://127.0.0.1:8402"
+    """Where the bus is. While it is away, events wait in the outbox."""
+
+    nats_nkey_file: Path | None = None
+    """File with the nkey seed that auth-svc shows to the bus; none for a bus without authentication."""
+
+    secret_key_file: Path = Path(".data/auth-secret.key")
+    """File with the master secret: 32 random bytes in base64url, mode 0600. Signing keys are encrypted with it, client
+    secrets hashed. On a loopback issuer it is made at the first start; elsewhere `auth-svc keys secret` makes it."""
+
+    seed_file: Path | None = None
+    """JSON file with users and clients that exist from the start. It is applied at every start and changes only what
+    differs; passwords and secrets are kept as hashes."""
+
+    resource: str = "http://127.0.0.1:8401"
+    """The resource identifier (RFC 8707) of app-svc: the audience of tokens with a scope `shipments:…`."""
+
+    access_token_life: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(), le=timedelta(minutes=10))
+    """How long an access token is good, ten minutes at most: the bus keeps a revocation for so long, and a resource
+    server that starts later would not learn of it. Revocation is quick, whatever this says."""
+
+    refresh_token_life: timedelta = timedelta(days=30)
+    """How long a refresh token is good when it is not used."""
+
+    grant_life: timedelta = timedelta(days=90)
+    """How long a grant can be renewed by refresh tokens before the person must sign in again."""
+
+    code_life: timedelta = timedelta(seconds=60)
+    """How long an authorization code is good."""
+
+    device_code_life: timedelta = timedelta(minutes=10)
+    """How long a person has to enter the code that a device shows."""
+
+    session_life: timedelta = timedelta(hours=12)
+    """How long a browser stays signed in."""
+
+    password_workers: int = Field(default=2, ge=1, le=64)
+    """How many passwords are checked at once. Each takes about 20 MiB and tens of milliseconds of one core."""
+
+    password_queue: int = Field(default=16, ge=0, le=10_000)
+    """How many sign-ins may wait for a worker; further ones are answered 503 with `Retry-After`."""
+
+    log_json: bool | None = None
+    """Logs as JSON lines (`true`) or for people (`false`); unset: JSON unless stderr is a terminal."""
+
+    @field_validator("issuer", "resource")
+    @classmethod
+    def _is_identifier(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+            raise ValueError("must be an http(s) address")
+        if parts.query or parts.fragment or "?" in value or "#" in value or value.endswith("/"):
+            raise ValueError("must have no query, no fragment and no slash at the end")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _has_no_path(cls, value: str) -> str:
+        # Pages, cookies and the well-known addresses all stand at the root of a host of their own.
+        if urlsplit(value).path:
+            raise ValueError("must have no path")
+        return value
+
+    @model_validator(mode="after")
+    def _public_needs_https(self) -> Self:
+        if not self.loopback and urlsplit(self.issuer).scheme != "https":
+            raise ValueError(f"{PREFIX}ISSUER: a public issuer must be https; http is for loopback addresses only")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the issuer is this machine: development, where http and made-up keys are fine."""
+        host = urlsplit(self.issuer).hostname or ""
+        if host == "localhost":
+            return True
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+
+class UnknownSettingError(Exception):
+    """A variable with the prefix that no setting has."""
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises:
+        UnknownSettingError: a variable `AUTH_SVC_…` that nothing reads, by name.
+        pydantic.ValidationError: a value that is not one.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise UnknownSettingError(f"unknown setting {', '.join(unknown)}: docs/reference/settings.md lists all")
+    return Settings()

@@ -1,0 +1,45 @@
+"""Signing in: the browser's session, the pages to begin and end it, what a person has allowed, and the home page.
+
+    flow      what a session, an errand and a limit are: rules without I/O
+    store     sessions, remembered consents, limits on guessing
+    browser   whose browser is this? - what the other pages ask
+    routes    /signin, /signout and /
+
+A page that needs a signed-in person sends the browser to `Browser.sign_in` with an `Errand`: where to come back to.
+"""
+
+from auth_svc.signin.browser import Browser
+from auth_svc.signin.flow import Errand, Limit, ScopeInWords, Session, SignedIn, network_of, scopes_in_words
+from auth_svc.signin.routes import SignInPages
+from auth_svc.signin.store import (
+    TooManyAttempts,
+    consented_scopes,
+    consents_of,
+    forget_consents,
+    forget_expired,
+    give_back_attempt,
+    is_live,
+    remember_consent,
+    take_attempt,
+)
+
+__all__ = [
+    "Browser",
+    "Errand",
+    "Limit",
+    "ScopeInWords",
+    "Session",
+    "SignInPages",
+    "SignedIn",
+    "TooManyAttempts",
+    "consented_scopes",
+    "consents_of",
+    "forget_consents",
+    "forget_expired",
+    "give_back_attempt",
+    "is_live",
+    "network_of",
+    "remember_consent",
+    "scopes_in_words",
+    "take_attempt",
+]

@@ -1,0 +1,26 @@
+"""/token: the pipeline that every grant goes through, and the one mint from which every token comes."""
+
+from auth_svc.token.access import AccessTokens
+from auth_svc.token.client_credentials import ClientCredentials
+from auth_svc.token.endpoint import TokenEndpoint
+from auth_svc.token.grant import Authorized, Grant, Outcome, Refusal
+from auth_svc.token.issuer import AccessClaims, TokenIssuer
+from auth_svc.token.refresh import Refresh
+from auth_svc.token.scope import narrow, parse_scope
+from auth_svc.wire import Form
+
+__all__ = [
+    "AccessClaims",
+    "AccessTokens",
+    "Authorized",
+    "ClientCredentials",
+    "Form",
+    "Grant",
+    "Outcome",
+    "Refresh",
+    "Refusal",
+    "TokenEndpoint",
+    "TokenIssuer",
+    "narrow",
+    "parse_scope",
+]

@@ -1,0 +1,61 @@
+"""Access tokens that come back: read, and checked for everything that can have ended them."""
+
+import msgspec
+
+from auth_svc import revocation, users
+from auth_svc.db import Connection, Ledger
+from auth_svc.keys import KeyRing, UnverifiedTokenError
+from auth_svc.token.issuer import AccessClaims
+
+_SEEN = 4096
+"""Tokens whose signature was checked are remembered, up to so many: some 4 MB."""
+
+
+class AccessTokens:
+    """Reads access tokens of this issuer."""
+
+    def __init__(self, ledger: Ledger, keys: KeyRing, *, issuer: str) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._issuer = issuer
+        self._decode = msgspec.json.Decoder(AccessClaims).decode
+        self._seen: dict[str, AccessClaims] = {}
+        self._version = keys.version
+
+    def read(self, token: str) -> AccessClaims | None:
+        """Return the claims of a token that this issuer signed, expired ones included; None for anything else."""
+        if self._version != self._keys.version:
+            self._seen.clear()
+            self._version = self._keys.version
+        claims = self._seen.get(token)
+        if claims is None:
+            try:
+                claims = self._decode(self._keys.verify(token, typ="at+jwt"))
+            except (UnverifiedTokenError, msgspec.DecodeError):
+                return None
+            if claims.iss != self._issuer:
+                return None
+            if len(self._seen) >= _SEEN:
+                self._seen.clear()
+            self._seen[token] = claims
+        return claims
+
+    def live(self, claims: AccessClaims) -> bool:
+        """Whether it is good right now: not expired, and nothing that it came from was revoked."""
+        if claims.exp <= self._ledger.now().timestamp():
+            return False
+        return self._ledger.database.lookup(lambda connection: _stands(connection, claims))
+
+
+def _stands(connection: Connection, claims: AccessClaims) -> bool:
+    if claims.auth_time is not None and users.is_closed(connection, claims.sub):
+        return False
+    return not revocation.is_revoked(
+        connection,
+        token_id=claims.jti,
+        grant_id=claims.grant_id,
+        session_id=claims.sid,
+        subject=claims.sub,
+        client_id=claims.client_id,
+        issued_at=claims.iat,
+    )

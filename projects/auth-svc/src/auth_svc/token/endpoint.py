@@ -1,0 +1,91 @@
+"""The pipeline of POST /token. What every grant must obey stands here, so that no grant can forget it.
+
+1  wire       POST, a form, not too large, nothing repeated         invalid_request (405, 413)
+2  clients    the client is who it says                             invalid_client
+3  here       grant_type is given, known, allowed to the client     invalid_request, unsupported_grant_type,
+                                                                    unauthorized_client
+4  here       each `resource` is one of ours (RFC 8707)             invalid_target
+5  the grant  proves and consumes the right, one unit of work …     invalid_grant, invalid_scope, …
+6  here       … the person may still continue                       invalid_grant
+7  issuer     … signs, stores, records TokenIssued, commits
+"""
+
+from collections.abc import Iterable
+
+from auth_svc import users
+from auth_svc.clients import Client, ClientAuthentication
+from auth_svc.db import Connection, Ledger
+from auth_svc.errors import (
+    InvalidGrant,
+    InvalidRequest,
+    InvalidTarget,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
+from auth_svc.token.grant import Authorized, Grant, Refusal
+from auth_svc.token.issuer import TokenIssuer
+from auth_svc.wire import Form, Request, Response, json_bytes
+
+
+class TokenEndpoint:
+    """POST /token."""
+
+    def __init__(
+        self, ledger: Ledger, authentication: ClientAuthentication, issuer: TokenIssuer, grants: Iterable[Grant]
+    ) -> None:
+        self._ledger = ledger
+        self._authentication = authentication
+        self._issuer = issuer
+        self._grants = {grant.grant_type: grant for grant in grants}
+
+    @property
+    def grant_types(self) -> tuple[str, ...]:
+        """Every grant type that is answered here, for the metadata."""
+        return tuple(self._grants)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a token request.
+
+        Raises:
+            OAuthError: the answer is no.
+        """
+        form = await request.form()
+        client = self._authentication.authenticate(request, form)
+        grant = self._pick(form, client)
+        self._issuer.check_resources(form.resources)
+
+        def unit(connection: Connection) -> bytes | Refusal:
+            now = self._ledger.now()
+            outcome = grant.authorize(connection, client, form, now)
+            if isinstance(outcome, Refusal):
+                return outcome
+            self._check_person(connection, outcome)
+            if outcome.resource and not set(form.resources) <= set(outcome.resource):
+                raise InvalidTarget("wider than what was consented")
+            return self._issuer.issue(
+                connection, outcome, client, grant_type=grant.grant_type, resources=form.resources, now=now
+            )
+
+        answer = await self._ledger.database.work(unit)
+        if isinstance(answer, Refusal):
+            raise answer.error
+        return json_bytes(answer)
+
+    def _pick(self, form: Form, client: Client) -> Grant:
+        name = form.get("grant_type")
+        if name is None:
+            raise InvalidRequest("grant_type is missing")
+        grant = self._grants.get(name)
+        if grant is None:
+            raise UnsupportedGrantType
+        if name not in client.grant_types:
+            raise UnauthorizedClient(f"{client.client_id}: {name}")
+        return grant
+
+    def _check_person(self, connection: Connection, authorized: Authorized) -> None:
+        """A code or a grant outlives neither a closed account nor "sign me out everywhere"."""
+        if authorized.auth_time is None:
+            return
+        user = users.find(connection, authorized.subject)
+        if user is None or not user.may_continue(authorized.auth_time):
+            raise InvalidGrant(f"{authorized.subject} may not continue")

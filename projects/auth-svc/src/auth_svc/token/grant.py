@@ -1,0 +1,65 @@
+"""What a grant is to the token endpoint: it proves and consumes a right, and says what may be issued for it."""
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from auth_svc.clients import Client
+from auth_svc.db import Connection
+from auth_svc.errors import OAuthError
+from auth_svc.wire import Form
+
+
+class Authorized(msgspec.Struct, frozen=True, kw_only=True):
+    """A right was proved and consumed: this may be issued for it."""
+
+    subject: str
+    """A user id, or the client id for client credentials."""
+    client_id: str
+    scope: tuple[str, ...]
+    """What is granted; never empty."""
+    grant_id: str | None = None
+    """The person's grant, from consent to revocation; None for client credentials."""
+    session_id: str | None = None
+    """Public id of the sign-in that the grant came from."""
+    auth_time: datetime | None = None
+    """When the person signed in."""
+    amr: tuple[str, ...] = ()
+    """How, as in RFC 8176."""
+    roles: tuple[str, ...] = ()
+    nonce: str | None = None
+    """To be repeated in the ID token of the first answer."""
+    issue_refresh: bool = False
+    """Whether a refresh token goes with it (`offline_access` was granted and the client may)."""
+    id_token: bool = False
+    """Whether an ID token goes with it (`openid` was granted)."""
+    resource: tuple[str, ...] = ()
+    """The resources that the grant was limited to (RFC 8707); empty: no limit."""
+    renews: datetime | None = None
+    """For a refresh: when the grant that it renews ends for good. None: the grant begins here."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Something happened, and the answer is still no: what was written stays, the caller gets the error."""
+
+    error: OAuthError
+
+
+type Outcome = Authorized | Refusal
+
+
+class Grant(Protocol):
+    """One `grant_type`. `app` gives the endpoint a table of them."""
+
+    grant_type: str
+
+    def authorize(self, connection: Connection, client: Client, form: Form, now: datetime) -> Outcome:
+        """Prove and consume the right, inside the unit of work.
+
+        May be run again from the start with a fresh transaction. Consume by one compare-and-swap statement.
+
+        Raises:
+            OAuthError: no, and nothing happened (what was written is undone).
+        """
+        ...

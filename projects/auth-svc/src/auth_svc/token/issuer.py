@@ -1,0 +1,238 @@
+"""The mint: every access token, refresh token and ID token that leaves the house is made here."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from auth_svc import grants
+from auth_svc.clients import Client
+from auth_svc.db import Connection, Ledger
+from auth_svc.errors import InvalidTarget
+from auth_svc.keys import KeyRing
+from auth_svc.protocol import BEARER, OPENID, SHIPMENT_SCOPES
+from auth_svc.token.grant import Authorized
+from lib_one.contracts.auth import TokenIssued
+from lib_one.event import new_id
+
+_SHIPMENT_SCOPES = frozenset(SHIPMENT_SCOPES)
+
+
+class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """The claims of an access token (RFC 9068 section 2.2), times in whole seconds."""
+
+    iss: str
+    sub: str
+    aud: str | list[str]
+    client_id: str
+    iat: int
+    exp: int
+    jti: str
+    scope: str
+    sid: str | None = None
+    grant_id: str | None = None
+    auth_time: int | None = None
+    amr: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """`aud`, always as several."""
+        return (self.aud,) if isinstance(self.aud, str) else tuple(self.aud)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """`scope`, taken apart."""
+        return frozenset(self.scope.split())
+
+
+class IdClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """The claims of an ID token (OIDC Core section 2)."""
+
+    iss: str
+    sub: str
+    aud: str
+    exp: int
+    iat: int
+    at_hash: str
+    auth_time: int | None = None
+    nonce: str | None = None
+    amr: tuple[str, ...] = ()
+    sid: str | None = None
+
+
+class TokenResponse(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """The body of a good answer (RFC 6749 section 5.1); `scope` is always there."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+    refresh_token: str | None = None
+    id_token: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TokenIssuer:
+    """Makes tokens."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        keys: KeyRing,
+        *,
+        issuer: str,
+        resource: str,
+        access_token_life: timedelta,
+        refresh_token_life: timedelta,
+        grant_life: timedelta,
+    ) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._issuer = issuer
+        self._resource = resource
+        self._life = access_token_life
+        self._life_seconds = int(access_token_life.total_seconds())
+        self._refresh_life = refresh_token_life
+        self._grant_life = grant_life
+
+    def check_resources(self, resources: Sequence[str]) -> None:
+        """Refuse a resource that no tokens are issued for (RFC 8707 section 2).
+
+        Raises:
+            InvalidTarget: one of them is unknown.
+        """
+        for resource in resources:
+            if resource not in (self._resource, self._issuer):
+                raise InvalidTarget
+
+    def issue(
+        self,
+        connection: Connection,
+        authorized: Authorized,
+        client: Client,
+        *,
+        grant_type: str,
+        resources: Sequence[str],
+        now: datetime,
+    ) -> bytes:
+        """Make what `authorized` allows, record it, and return the body of the answer.
+
+        Raises:
+            InvalidTarget: nothing of the scope is for the resources that were asked for.
+        """
+        scope, audience = self._target(authorized.scope, resources or authorized.resource)
+        scope_text = " ".join(scope)
+        issued_at = int(now.timestamp())
+        token_id = new_id()
+        auth_time = None if authorized.auth_time is None else int(authorized.auth_time.timestamp())
+        access_token = self._keys.sign(
+            "ES256",
+            "at+jwt",
+            _encode(
+                AccessClaims(
+                    iss=self._issuer,
+                    sub=authorized.subject,
+                    aud=audience,
+                    client_id=authorized.client_id,
+                    iat=issued_at,
+                    exp=issued_at + self._life_seconds,
+                    jti=token_id,
+                    scope=scope_text,
+                    sid=authorized.session_id,
+                    grant_id=authorized.grant_id,
+                    auth_time=auth_time,
+                    amr=authorized.amr,
+                    roles=authorized.roles,
+                )
+            ),
+        )
+        refresh_token = self._refresh_token(connection, authorized, now) if authorized.issue_refresh else None
+        id_token = self._id_token(authorized, client, access_token, issued_at) if authorized.id_token else None
+        self._ledger.outbox.record(
+            connection,
+            TokenIssued(
+                token_id=token_id,
+                client_id=authorized.client_id,
+                subject_id=authorized.subject,
+                grant_type=grant_type,
+                scope=scope_text,
+                expires_at=now + self._life,
+                grant_id=authorized.grant_id,
+            ),
+        )
+        return _encode(
+            TokenResponse(
+                access_token=access_token,
+                token_type=BEARER,
+                expires_in=self._life_seconds,
+                scope=scope_text,
+                refresh_token=refresh_token,
+                id_token=id_token,
+            )
+        )
+
+    def _target(self, scope: tuple[str, ...], resources: Sequence[str]) -> tuple[tuple[str, ...], str | list[str]]:
+        """Which scope and audience a token gets. One for the issuer alone has no scope of the resource."""
+        for_resource = not _SHIPMENT_SCOPES.isdisjoint(scope)
+        for_issuer = OPENID in scope
+        if not resources:
+            if not for_issuer:
+                return scope, self._resource
+            return scope, [self._resource, self._issuer] if for_resource else self._issuer
+        audience = [
+            resource
+            for resource, meant in ((self._resource, for_resource), (self._issuer, for_issuer))
+            if meant and resource in resources
+        ]
+        if not audience:
+            raise InvalidTarget("no scope for the resource")
+        if self._resource not in audience:
+            scope = tuple(name for name in scope if name not in _SHIPMENT_SCOPES)
+        return scope, audience if len(audience) > 1 else audience[0]
+
+    def _refresh_token(self, connection: Connection, authorized: Authorized, now: datetime) -> str:
+        if authorized.grant_id is None or authorized.auth_time is None:
+            raise ValueError("a refresh token needs a person's grant")
+        ends = now + self._grant_life
+        if authorized.renews is None:
+            grants.begin(
+                connection,
+                grants.StoredGrant(
+                    grant_id=authorized.grant_id,
+                    user_id=authorized.subject,
+                    client_id=authorized.client_id,
+                    session_id=authorized.session_id,
+                    scope=authorized.scope,
+                    resource=authorized.resource,
+                    auth_time=authorized.auth_time,
+                    amr=authorized.amr,
+                    expires_at=ends,
+                ),
+                now=now,
+            )
+        else:
+            ends = authorized.renews
+        return grants.renew(connection, authorized.grant_id, now=now, expires_at=min(now + self._refresh_life, ends))
+
+    def _id_token(self, authorized: Authorized, client: Client, access_token: str, issued_at: int) -> str:
+        digest = hashlib.sha512 if client.id_token_alg == "EdDSA" else hashlib.sha256  # noqa: S105
+        hashed = digest(access_token.encode()).digest()
+        at_hash = base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
+        claims = IdClaims(
+            iss=self._issuer,
+            sub=authorized.subject,
+            aud=authorized.client_id,
+            exp=issued_at + self._life_seconds,
+            iat=issued_at,
+            at_hash=at_hash,
+            auth_time=None if authorized.auth_time is None else int(authorized.auth_time.timestamp()),
+            nonce=authorized.nonce,
+            amr=authorized.amr,
+            sid=authorized.session_id,
+        )
+        return self._keys.sign(client.id_token_alg, "JWT", _encode(claims))

@@ -1,0 +1,22 @@
+"""Users: the people who sign in, what they may grant, and how their passwords are checked."""
+
+from auth_svc.protocol import scopes_for
+from auth_svc.users.accounts import AccountError, Accounts, Profile, hash_password
+from auth_svc.users.passwords import Passwords
+from auth_svc.users.store import User, end_sign_ins, everyone, find, find_by_username, is_closed, password_of
+
+__all__ = [
+    "AccountError",
+    "Accounts",
+    "Passwords",
+    "Profile",
+    "User",
+    "end_sign_ins",
+    "everyone",
+    "find",
+    "find_by_username",
+    "hash_password",
+    "is_closed",
+    "password_of",
+    "scopes_for",
+]

@@ -1,0 +1,22 @@
+"""Page plumbing: templates, the headers of every page, cookies, forms with their CSRF tokens, and signed values.
+
+pages   what leaves: HTML with its security headers, cookies, error pages
+forms   what comes in: bodies and queries of strangers, read with limits
+seal    values that travel through a browser and come back unchanged
+"""
+
+from auth_svc.web.forms import Fields, PageProblem, parse_fields, read_fields
+from auth_svc.web.pages import SESSION, Pages, install
+from auth_svc.web.seal import Seal, SealBrokenError
+
+__all__ = [
+    "SESSION",
+    "Fields",
+    "PageProblem",
+    "Pages",
+    "Seal",
+    "SealBrokenError",
+    "install",
+    "parse_fields",
+    "read_fields",
+]

@@ -1,0 +1,191 @@
+"""What leaves for a browser: HTML from templates, with the headers that every page has, cookies and CSRF tokens."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from auth_svc.web.forms import Fields, PageProblem, read_fields
+
+_PACKAGE = Path(__file__).parent.parent
+_STYLE = (_PACKAGE / "static" / "style.css").read_bytes()
+_STYLE_PATH = f"/static/style-{hashlib.sha256(_STYLE).hexdigest()[:12]}.css"
+_VISIT = "visit"
+_HOME = ("/", "To the start page")
+_NOT_HERE = {
+    404: PageProblem(404, "There is no such page", "The address was mistyped, or the page is gone.", back=_HOME),
+    405: PageProblem(405, "That does not work here", "This page cannot be used in this way.", back=_HOME),
+}
+_BROKEN = PageProblem(500, "Something broke", "It is not your fault. Try again in a moment.", back=_HOME)
+SESSION = "session"
+"""Name of the cookie that holds the browser session's secret."""
+
+
+class Pages:
+    """Renders pages and reads their forms, for one issuer.
+
+    Every form carries a CSRF token: a MAC over a random cookie of this browser and the secret of its session, so it is
+    good for this browser and this sign-in alone.
+    """
+
+    def __init__(self, *, issuer: str, csrf_key: bytes) -> None:
+        self.issuer = issuer
+        self.secure = issuer.startswith("https://")
+        self._csrf_key = csrf_key
+        self._templates = Environment(
+            loader=FileSystemLoader(_PACKAGE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["style"] = _STYLE_PATH
+        self._templates.globals["host"] = urlsplit(issuer).netloc
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        form_targets: Iterable[str] = (),
+        retry_after: int | None = None,
+        **context: object,
+    ) -> HTMLResponse:
+        """A page. Its template finds `csrf` beside `context`.
+
+        `form_targets` are the CSP sources, beside our own, that a form of this page may end up at: browsers hold
+        `form-action` against the redirects after a form, too.
+        """
+        visit = self.cookie(request, _VISIT)
+        fresh = visit is None
+        if visit is None:
+            visit = secrets.token_urlsafe(32)
+        html = self._templates.get_template(template).render(csrf=self._csrf(visit, request), **context)
+        response = HTMLResponse(html, status)
+        self._protect(response, form_targets)
+        if fresh:
+            self.set_cookie(response, _VISIT, visit)
+        if retry_after is not None:
+            response.headers["retry-after"] = str(retry_after)
+        return response
+
+    def problem(self, request: Request, problem: PageProblem) -> HTMLResponse:
+        """The error page."""
+        return self.render(
+            request,
+            "problem.html",
+            status=problem.status,
+            retry_after=problem.retry_after,
+            title=problem.title,
+            text=problem.text,
+            back=problem.back,
+        )
+
+    def see(self, location: str) -> Response:
+        """Go there with GET: 303, never 307, which would carry a password along (RFC 9700 4.12)."""
+        response = RedirectResponse(location, 303)
+        self._protect(response, ())
+        return response
+
+    async def read_form(self, request: Request) -> Fields:
+        """Read a form of one of our pages, and make sure that it was one of our pages.
+
+        Raises:
+            PageProblem: unreadable, from another site, from before the last sign-in, or from a browser without cookies.
+        """
+        fields = await read_fields(request)
+        # Origin says "null" under no-referrer, even from our own pages; Sec-Fetch-Site tells the truth where it exists.
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            raise PageProblem(403, "That came from another site", "Forms are only taken from the pages of this site.")
+        visit = self.cookie(request, _VISIT)
+        if visit is None:
+            raise PageProblem(
+                400,
+                "Cookies are needed",
+                "Your browser did not send back the cookie that keeps your sign-in safe. Allow cookies for this site, "
+                "then go back, reload the page and try again.",
+            )
+        if not hmac.compare_digest(fields.get("csrf", "").encode(), self._csrf(visit, request).encode()):
+            raise PageProblem(
+                403,
+                "This page is out of date",
+                "You have signed in or out since it was opened, perhaps in another window. "
+                "Go back, reload the page and try again.",
+            )
+        if fields.repeated or fields.has_control_characters:
+            raise PageProblem(400, "That could not be read", "The form holds what no page of ours sends.")
+        return fields
+
+    def cookie(self, request: Request, name: str) -> str | None:
+        """The value of one of our cookies."""
+        return request.cookies.get(self._name(name)) or None
+
+    def set_cookie(self, response: Response, name: str, value: str, *, life: timedelta | None = None) -> None:
+        """Set a cookie, out of reach of scripts and of other sites' forms; no `life`: until it closes."""
+        response.set_cookie(
+            self._name(name),
+            value,
+            max_age=None if life is None else int(life.total_seconds()),
+            path="/",
+            secure=self.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def drop_cookie(self, response: Response, name: str) -> None:
+        """Make the browser forget one of our cookies."""
+        response.delete_cookie(self._name(name), path="/", secure=self.secure, httponly=True, samesite="lax")
+
+    def _name(self, name: str) -> str:
+        # __Host-: no sibling domain and no plain-http page can plant it. Browsers refuse the prefix without TLS.
+        return f"__Host-{name}" if self.secure else f"auth_svc_{name}"
+
+    def _csrf(self, visit: str, request: Request) -> str:
+        bound = f"{visit}.{self.cookie(request, SESSION) or ''}"
+        return hmac.new(self._csrf_key, bound.encode(), hashlib.sha256).hexdigest()
+
+    def _protect(self, response: Response, form_targets: Iterable[str]) -> None:
+        targets = " ".join(["'self'", *form_targets])
+        response.headers["content-security-policy"] = (
+            f"default-src 'none'; style-src 'self'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+        )
+        response.headers["x-frame-options"] = "DENY"
+        response.headers["x-content-type-options"] = "nosniff"
+        response.headers["referrer-policy"] = "no-referrer"
+        response.headers["cache-control"] = "no-store"
+        if self.secure:
+            response.headers["strict-transport-security"] = "max-age=31536000"
+
+
+def install(app: Starlette, pages: Pages) -> None:
+    """Give `app` the style sheet's route and the error pages, for what is not there and for what broke too."""
+
+    async def style(_: Request) -> Response:
+        headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+        return Response(_STYLE, media_type="text/css", headers=headers)
+
+    async def problem(request: Request, error: Exception) -> Response:
+        return pages.problem(request, error if isinstance(error, PageProblem) else _BROKEN)
+
+    async def not_here(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        response = pages.problem(request, _NOT_HERE.get(status, _BROKEN))
+        if isinstance(error, HTTPException) and error.headers:
+            response.headers.update(error.headers)  # Allow, with 405
+        return response
+
+    app.router.routes.append(Route(_STYLE_PATH, style))
+    app.add_exception_handler(PageProblem, problem)
+    app.add_exception_handler(HTTPException, not_here)
+    app.add_exception_handler(Exception, problem)

@@ -1,0 +1,66 @@
+"""A running auth-svc for tests: in this process, over the ASGI transport, with a clock that stands still."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from auth_svc.settings import Settings
+from auth_svc.testing import SEED, House, Person, browsing, running_house, settings_in
+from lib_one.testing import Clock
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where auth-svc has run once: migrated, seeded, with keys. Tests get copies of it."""
+    folder = tmp_path_factory.mktemp("grown")
+    (folder / "seed.json").write_text(json.dumps(SEED))
+
+    async def grow() -> None:
+        async with running_house(settings_in(folder), Clock()):
+            pass
+
+    asyncio.run(grow())
+    return folder
+
+
+@pytest.fixture
+def folder(grown: Path, tmp_path: Path) -> Path:
+    """A data folder of one's own."""
+    return Path(shutil.copytree(grown, tmp_path / "data"))
+
+
+@pytest.fixture
+def settings(folder: Path) -> Settings:
+    """Settings of the app under test; a module may override this fixture."""
+    return settings_in(folder)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of the app under test."""
+    return Clock()
+
+
+@pytest.fixture
+async def house(settings: Settings, clock: Clock) -> AsyncIterator[House]:
+    """A running auth-svc."""
+    async with running_house(settings, clock) as running:
+        yield running
+
+
+@pytest.fixture
+async def person(house: House) -> AsyncIterator[Person]:
+    """Somebody with a browser."""
+    async with browsing(house) as somebody:
+        yield somebody
+
+
+@pytest.fixture
+async def stranger(house: House) -> AsyncIterator[Person]:
+    """Somebody else, elsewhere."""
+    async with browsing(house, address="203.0.113.7") as somebody:
+        yield somebody

@@ -1,0 +1,60 @@
+"""The same promises on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auth_svc.settings import Settings
+from auth_svc.testing import SEED, House, settings_in
+from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path, postgres: PostgresServer) -> Iterator[Settings]:
+    import json
+
+    (tmp_path / "seed.json").write_text(json.dumps(SEED))
+    with fresh_database("postgresql", tmp_path, lambda: postgres) as url:
+        yield settings_in(tmp_path, database_url=url)
+
+
+async def test_tokens_are_issued_introspected_and_revoked(house: House) -> None:
+    answer = await house.post("/token", {"grant_type": "client_credentials"}, client="simulator")
+    assert answer.status_code == 200, answer.text
+    assert await house.active(answer.json()["access_token"])
+    tokens = await house.tokens("clara")
+    assert await house.active(tokens["access_token"])
+    await house.post("/revoke", {"token": tokens["access_token"], "client_id": "cli-proj"})
+    assert not await house.active(tokens["access_token"])
+    assert len(await house.events("TokenIssued")) == 2
+    assert len(await house.events("TokenRevoked")) == 1
+
+
+async def test_of_parallel_refreshes_exactly_one_wins_and_the_family_dies(house: House) -> None:
+    first = await house.tokens("clara")
+    answers = await asyncio.gather(*(house.refresh(first["refresh_token"]) for _ in range(8)))
+    winners = [answer for answer in answers if answer.status_code == 200]
+    assert len(winners) == 1
+    assert {answer.json()["error"] for answer in answers if answer.status_code != 200} == {"invalid_grant"}
+    assert (await house.refresh(winners[0].json()["refresh_token"])).json()["error"] == "invalid_grant"
+    assert not await house.active(winners[0].json()["access_token"])
+
+
+async def test_people_sign_in_and_hostile_names_are_nobody(house: House) -> None:
+    assert await house.app.passwords.authenticate("clara", house.password) is not None
+    for name in ("nobody", "clara\x00", "ä" * 65, "\udc80"):
+        assert await house.app.passwords.authenticate(name, house.password) is None
+
+
+async def test_housekeeping_sweeps_every_table(house: House) -> None:
+    await house.tokens("clara")
+    await house.app.housekeeping.sweep()
+    assert (await house.http.get("/ready")).status_code == 200
