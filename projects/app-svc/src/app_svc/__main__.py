@@ -1,0 +1,172 @@
+"""The commands of app-svc: serve, work, simulate, migrate. The environment is read here and nowhere else."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from app_svc.settings import Settings
+
+cli = typer.Typer(name="app-svc", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+work = typer.Typer(no_args_is_help=True, help="Run one worker alone, beside a `serve` with APP_SVC_WORKERS=false.")
+cli.add_typer(work, name="work")
+
+READ_TIMEOUT_MS = 30_000
+"""After so long a client that acknowledges nothing that was sent to it is cut off by the kernel."""
+
+
+def main() -> None:
+    """Run app-svc: shipment tracking."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))  # until the event loop listens: a stop is no failure
+    cli()
+
+
+@cli.callback()
+def about() -> None:
+    """AppService: shipment tracking, the resource server that gets work done."""
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen at; else APP_SVC_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen at; else APP_SVC_PORT.", min=0, max=65535)] = None,
+) -> None:
+    """Serve the HTTP API, with its workers unless APP_SVC_WORKERS=false."""
+    settings = _settings()
+    listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
+    _migrate(settings)
+    import uvicorn
+
+    from app_svc.app import AppService
+
+    service = AppService(settings)
+
+    class Server(uvicorn.Server):
+        """Ends open streams first, so that a stop does not wait for them, and ends with exit code 0."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.leave)
+            yield
+
+        def leave(self) -> None:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+            service.feed.stop()
+
+    config = uvicorn.Config(
+        service.api,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )
+    # What is there now stays for ever: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
+    Server(config).run(sockets=[listener])
+
+
+@work.command("timeline")
+def work_timeline() -> None:
+    """Build the timeline and the feed from the events, each of them once."""
+    settings = _settings()
+    _migrate(settings)
+    from app_svc.app import TimelineWorker
+
+    _run(TimelineWorker(settings).run())
+
+
+@cli.command()
+def simulate() -> None:
+    """Move shipments between real places, as a client of the API, until stopped."""
+    settings = _settings()
+    from app_svc.simulator.run import simulate as simulate_
+
+    _run(simulate_(settings))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's tables up to date. `serve` does this as well."""
+    _migrate(_settings())
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from app_svc.settings import PREFIX, UnknownSettingError, from_environment
+    from lib_one.observe import configure_logging
+
+    configure_logging("app-svc")
+    try:
+        return from_environment()
+    except UnknownSettingError as error:
+        _fail(str(error))
+    except ValidationError as error:
+        _fail("; ".join(f"{PREFIX}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()))
+
+
+def _migrate(settings: "Settings") -> None:
+    from lib_one.sql import DatabaseError, upgrade
+
+    if settings.database_url.startswith("sqlite:///"):
+        Path(settings.database_url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        upgrade(settings.database_url, package="app_svc")
+    except (DatabaseError, ValueError) as error:
+        _fail(f"the database cannot be used: {error}")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: inherited by the connections
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READ_TIMEOUT_MS)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        _fail(f"cannot listen at {host} port {port}: {error.strerror}. Is another app-svc running?")
+    return listener
+
+
+def _run(job: Coroutine[Any, Any, None]) -> None:
+    """Run a job until SIGTERM or Ctrl-C, which end it in good order."""
+
+    async def until_stopped() -> None:
+        task = asyncio.ensure_future(job)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    import uvloop
+
+    uvloop.run(until_stopped())
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"app-svc: {message}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
