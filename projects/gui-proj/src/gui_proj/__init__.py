@@ -1,0 +1,1 @@
+"""A terminal GUI: sign in and watch shipments live."""

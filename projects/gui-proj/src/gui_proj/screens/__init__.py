@@ -1,0 +1,1 @@
+"""The screens: sign-in, the board, one shipment, the keys."""

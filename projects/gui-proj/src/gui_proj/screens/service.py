@@ -1,0 +1,53 @@
+"""What the board and the timeline share: they show what services say, and how the connection to them stands."""
+
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from gui_proj.shipments import Shipment
+from gui_proj.widgets.banner import Banner
+from gui_proj.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from gui_proj.app import GuiApp
+
+
+class ServiceScreen(Screen[None]):
+    """Top bar, banner, what the screen is about, footer."""
+
+    heading = "Shipments"
+
+    @property
+    def gui(self) -> "GuiApp":
+        """The app that this screen belongs to."""
+        return cast("GuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The frame around `body`."""
+        yield TopBar()
+        yield Banner()
+        yield from self.body()
+        yield Footer(compact=True)
+
+    def body(self) -> ComposeResult:
+        """What is between the banner and the footer."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Keep the frame true."""
+        bar = self.query_one(TopBar)
+        bar.heading = self.heading
+        bar.place = urlsplit(self.gui.backend.app_url).netloc
+        self.watch(self.gui, "connection", lambda value: setattr(bar, "connection", value))
+        self.watch(self.gui, "person", lambda value: setattr(bar, "person", value))
+        self.watch(self.gui, "trouble", lambda line: self.query_one(Banner).say(line and f"▲ {line}"))
+        self.fetch()
+
+    def fetch(self) -> None:
+        """Ask the services for what is shown."""
+
+    def feed_moved(self, changed: dict[str, Shipment]) -> None:
+        """These shipments changed a moment ago."""

@@ -1,0 +1,58 @@
+"""The picture of the board in the README and the documentation: `python -m gui_proj.testing.picture FILE.svg`."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from gui_proj.app import GuiApp
+from gui_proj.testing.fake_backend import FakeBackend
+from gui_proj.testing.sample import sample_backend
+
+_FONTS = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+_MOVES = 9
+
+
+async def board_svg(*, size: tuple[int, int] = (132, 34), theme: str = "tokyo-night") -> str:
+    """The board with sample shipments, some of which have just moved. Refers to nothing outside itself."""
+    backend = sample_backend()
+    app = GuiApp(backend, theme=theme, now=backend.now)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.3)
+        random = Random(7)  # noqa: S311 - a picture, and always the same one
+        for _ in range(_MOVES):
+            _move(backend, random)
+            await pilot.pause(0.28)
+        await pilot.press("down", "down", "down")
+        await pilot.pause(0.1)
+        return self_contained(app.export_screenshot(title="gui-proj"))
+
+
+def self_contained(svg: str) -> str:
+    """`svg` without the web fonts that Rich refers to: a picture in a README must not fetch anything."""
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: (Fira Code|monospace)[^;]*;", f"font-family: {_FONTS};", svg)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    return re.sub(r"\n\s*\n+", "\n", svg)
+
+
+def _move(backend: FakeBackend, random: Random) -> None:
+    """Let one of the newest shipments that are under way be scanned."""
+    under_way = [one for one in backend.newest(26) if one.status != "delivered"]
+    one = random.choice(under_way)
+    arrives = one.status == "in_transit" and random.random() < 0.25
+    via = random.choice([other.origin for other in backend.newest(26)])
+    after = msgspec.structs.replace(
+        one,
+        status="delivered" if arrives else "in_transit",
+        last_place=one.destination if arrives else via,
+        delivered_at=backend.now() if arrives else None,
+    )
+    backend.scan(after, biz_step="receiving" if arrives else random.choice(["departing", "arriving", "loading"]))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(asyncio.run(board_svg()), encoding="utf-8")
