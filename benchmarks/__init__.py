@@ -1,0 +1,1 @@
+"""Load and latency harnesses. They print figures; nothing here passes or fails."""
