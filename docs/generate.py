@@ -1,0 +1,345 @@
+"""Write the pages of the reference that follow from code: `uv run docs/generate.py`. A test compares them."""
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pydantic
+import typer.main
+
+import app_svc.__main__
+import app_svc.errors
+import app_svc.settings
+import auth_svc.__main__
+import auth_svc.app  # every slice, with the errors of its own
+import auth_svc.errors
+import auth_svc.settings
+import cli_proj.app
+import cli_proj.errors
+import cli_proj.settings
+import cli_proj.translation
+import gui_proj.settings
+import lib_one.contracts  # noqa: F401 - registers every contract
+import lib_two.errors
+from lib_one.event import contracts as registered
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+
+
+def events() -> str:
+    """The catalogue of contracts."""
+    lines = [
+        "# Events",
+        "",
+        "Every fact that the system tells: a CloudEvents 1.0 message on NATS, attributes in headers (`ce-id`, …), data",
+        "as JSON. The contracts are frozen classes in `lib_one.contracts`. Additive changes keep the version, others",
+        "make a new type. Readers ignore fields that they do not know, and skip types that they do not know.",
+        "",
+        "No event carries a secret, a token, a password or an e-mail address.",
+        "",
+    ]
+    for type_, contract in registered().items():
+        if not contract.__module__.startswith("lib_one.contracts."):
+            continue  # somebody else's, in the same process
+        lines += [f"## {contract.__name__}", "", _first_paragraph(contract), ""]
+        lines += [f"Type `{type_}`, subject `{_subject(contract)}`.", ""]
+        lines += ["| field | type | |", "| --- | --- | --- |"]
+        documented = _field_docstrings(contract)
+        for field in msgspec.structs.fields(contract):
+            words = documented.get(field.name, "")
+            optional = "" if field.required else "optional. "
+            lines.append(f"| `{field.name}` | {_type_name(field.type)} | {optional}{words} |".replace(" |  |", " | |"))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _subject(contract: type[Any]) -> str:
+    """The subject's pattern, read off an instance whose fields say their own names."""
+    sample = {field.name: field.name for field in msgspec.structs.fields(contract)}
+    subject: str = contract(**sample).subject()
+    for field in sorted(sample, key=len, reverse=True):
+        subject = subject.replace(f".{field}.", f".<{field}>.")
+        if subject.endswith(f".{field}"):
+            subject = subject[: -len(field)] + f"<{field}>"
+    return subject
+
+
+def _type_name(annotation: Any) -> str:
+    name = (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )
+    for long, short in (("datetime.datetime", "time"), ("datetime", "time"), ("lib_one.contracts.shipping.", "")):
+        name = name.replace(long, short)
+    return "`" + name.replace("|", "or") + "`"
+
+
+def _first_paragraph(of: Any) -> str:
+    return " ".join((inspect.getdoc(of) or "").split("\n\n")[0].split())
+
+
+def _field_docstrings(cls: type[Any]) -> dict[str, str]:
+    """The docstring under each field, of the class and what it stands on."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError):
+            continue
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for statement, following in itertools.pairwise(body):
+            if (
+                isinstance(statement, ast.AnnAssign)
+                and isinstance(statement.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+            ):
+                found[statement.target.id] = " ".join(str(following.value.value).split())
+    return found
+
+
+def settings() -> str:
+    """Every variable of every program."""
+    lines = [
+        "# Settings",
+        "",
+        "Each program reads its own variables, once, at start. A variable with the program's prefix that is no setting",
+        "refuses to start, by name: a misspelt setting must not pass silently. Durations are ISO 8601 (`PT10M`) or",
+        "seconds. The defaults run at once on one machine.",
+        "",
+    ]
+    for name, prefix, cls in PROGRAMS:
+        lines += [f"## {name}", ""]
+        documented = _field_docstrings(cls)
+        for field, default in _defaults(cls).items():
+            lines += [f"### `{prefix}{field.upper()}`", "", documented[field], "", f"Default: {default}.", ""]
+    return "\n".join(lines)
+
+
+def _defaults(cls: type[Any]) -> dict[str, str]:
+    """Field → its default, as one would write it."""
+    if dataclasses.is_dataclass(cls):
+        found = {field.name: field.default for field in dataclasses.fields(cls)}
+    else:
+        found = {name: field.get_default() for name, field in cls.model_fields.items()}
+    return {name: _default(value) for name, value in found.items()}
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, timedelta):
+        return f"`{pydantic.TypeAdapter(timedelta).dump_python(value, mode='json')}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def commands() -> str:
+    """Every command of every program."""
+    lines = [
+        "# Command line",
+        "",
+        "Each program runs from the workspace: `uv run --package cli-proj cli-proj …`, and the same for `auth-svc`,",
+        "`app-svc` and `gui-proj`. Data goes to stdout, words for people to stderr.",
+        "",
+        "## Exit codes of cli-proj",
+        "",
+        "| code | means |",
+        "| --- | --- |",
+        "| 0 | done |",
+        *(f"| {code.value} | {code.name.lower().replace('_', ' ')} |" for code in cli_proj.errors.ExitCode if code),
+        "",
+    ]
+    for name, app in COMMAND_LINES:
+        lines += [f"## {name}", "", *_command(typer.main.get_command(app), name)]
+    return "\n".join(lines)
+
+
+def _command(command: Any, path: str) -> list[str]:
+    """One command, or those of a group."""
+    if hasattr(command, "commands"):
+        shown = [(name, below) for name, below in command.commands.items() if not below.hidden]
+        return [line for name, below in shown for line in _command(below, f"{path} {name}")]
+    # Help texts are Markdown; a form feed ends what --help shows.
+    help_text = inspect.cleandoc(command.help or "").partition("\f")[0].replace("\b\n", "").strip()
+    lines = [f"### `{path}`", "", help_text, ""]
+    parameters = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+    if parameters:
+        lines += ["| option or argument | |", "| --- | --- |"]
+    for parameter in parameters:
+        names = " ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.metavar or parameter.name.upper()}`"
+        words = " ".join((getattr(parameter, "help", None) or "").split())
+        lines.append(f"| {names} | {words}{' Required.' if parameter.required else ''} |")
+    return [*lines, ""]
+
+
+def errors() -> str:
+    """Every refusal, and what to do next."""
+    lines = [
+        "# Errors",
+        "",
+        "What the programs answer when they say no, and what to do next. A refusal never says more than its reader may",
+        "know: what is behind it stands in the log of the service, with the same error code.",
+        "",
+        "## auth-svc",
+        "",
+        "Programs get JSON with `error` and `error_description`. The code flow's errors come back to the client in the",
+        "redirect, as parameters (there the status plays no part). What cannot be sent back to a client is a page.",
+        "",
+    ]
+    by_code: dict[str, list[type[auth_svc.errors.OAuthError]]] = {}
+    for error in _below(auth_svc.errors.OAuthError):
+        by_code.setdefault(error.code, []).append(error)
+    for code, kinds in by_code.items():
+        lines += [f"### `{code}`", ""]
+        if len(kinds) == 1:
+            lines.append(f"{kinds[0].status}, “{kinds[0].description}” {_first_paragraph(kinds[0])}")
+        else:
+            lines += ["| status | description | when |", "| --- | --- | --- |"]
+            lines += [f"| {kind.status} | {kind.description} | {_first_paragraph(kind)} |" for kind in kinds]
+        lines += ["", f"**What to do:** {NEXT[code]}", ""]
+    lines += [
+        "## app-svc",
+        "",
+        "Problem details (RFC 9457), as `application/problem+json`: `type` is `about:blank`, `detail` says what is",
+        "wrong in this case, `errors` names the faulty fields.",
+        "",
+        "### Of the guard",
+        "",
+        "With the challenge of RFC 6750 in `WWW-Authenticate`, and its code as `error` in the body. Each API behind",
+        "`lib_two.guard` answers these.",
+        "",
+        "| status | `error` | when | what to do |",
+        "| --- | --- | --- | --- |",
+    ]
+    for refusal in _below(lib_two.errors.Refused):
+        code = f"`{refusal.code}`" if refusal.code else "none"
+        lines.append(f"| {refusal.status} | {code} | {_first_paragraph(refusal)} | {NEXT[refusal.__name__]} |")
+    lines += ["", "### Of the API", "", "| status | when | what to do |", "| --- | --- | --- |"]
+    for problem in _below(app_svc.errors.AppError):
+        lines.append(f"| {problem.status.value} | {_first_paragraph(problem)} | {NEXT[problem.__name__]} |")
+    lines += [f"| {status} | {when} | {do} |" for status, when, do in OTHER_PROBLEMS]
+    lines += [
+        "",
+        "## cli-proj",
+        "",
+        "An error is a sentence on stderr, a hint what to do, and an exit code.",
+        "",
+        "| exit code | when | what to do |",
+        "| --- | --- | --- |",
+    ]
+    for exit_code in cli_proj.errors.ExitCode:
+        when, do = EXIT_CODES[exit_code.name]
+        lines.append(f"| {exit_code.value} | {when} | {do} |")
+    lines += ["", "Answers of app-svc and errors of auth-svc become exit codes so; what is not here is 1:", ""]
+    lines += ["| answer | exit code |", "| --- | --- |"]
+    lines += [f"| {status} | {code.value} |" for status, code in cli_proj.errors._BY_STATUS.items()]
+    lines += [f"| `{name}` | {code.value} |" for name, code in cli_proj.translation._OAUTH_CODES.items()]
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _below[T: type[Any]](cls: T) -> list[T]:
+    """Every class that stands on this one, in the order in which they were written."""
+    return [found for below in cls.__subclasses__() for found in (below, *_below(below))]
+
+
+NEXT = {
+    "invalid_request": "Mend the request; `error_description` says what is wrong with it.",
+    "invalid_client": "Check the client's id and secret, and that it has not been disabled (`auth-svc clients list`).",
+    "invalid_grant": "Start again from the sign-in. It will not become good by trying again.",
+    "unauthorized_client": "An operator can register the client for this grant type.",
+    "unsupported_grant_type": "Use one of `grant_types_supported` in the metadata.",
+    "invalid_scope": "Ask for [scopes](scopes.md) that the client may have and the person's role may grant.",
+    "invalid_target": "Name app-svc's address or the issuer as `resource`, exactly as auth-svc is set up with them.",
+    "access_denied": "Nothing: the person said no. Begin again if they change their mind.",
+    "unsupported_response_type": "Send `response_type=code`.",
+    "login_required": "Send the same request without `prompt=none`, where the person can see it.",
+    "consent_required": "Send the same request without `prompt=none`, where the person can see it.",
+    "request_not_supported": "Send the parameters themselves instead of a request object.",
+    "request_uri_not_supported": "Send the parameters themselves instead of the address of a request object.",
+    "registration_not_supported": "Have the client registered by an operator (`auth-svc clients add`).",
+    "authorization_pending": "Ask again after `interval` seconds.",
+    "slow_down": "Wait five seconds longer between two polls, from now on.",
+    "expired_token": "Start the device flow again.",
+    "invalid_token": "Get a new access token: refresh, else sign in again.",
+    "server_error": "Try again later, and tell the operator: the log of auth-svc has the reason.",
+    "temporarily_unavailable": "Wait as many seconds as `Retry-After` says, and send the same request again.",
+    "MissingToken": "Send `Authorization: Bearer …`. The challenge says where to learn who issues tokens.",
+    "MalformedRequest": "Mend what `detail` names.",
+    "InvalidToken": "Refresh the token, else sign in again.",
+    "InsufficientScope": "Get a token with the scope that the challenge names; perhaps as somebody else.",
+    "CannotKnow": "Wait as many seconds as `Retry-After` says. The bus and auth-svc are both away.",
+    "NotFound": "Check the id or reference; `GET /shipments?q=` searches.",
+    "BodyTimeout": "Send it again over a connection that is fast enough: 20 seconds are the limit.",
+    "Conflict": "Look at what is recorded. The request will not become good by trying again.",
+    "BodyTooLarge": "Send less: `detail` names the limit. Divide a batch.",
+    "WrongMediaType": "Send JSON, and say so in `Content-Type`.",
+    "InvalidRequest": "Mend the fields that `errors` names.",
+    "Overloaded": "Wait as many seconds as `Retry-After` says.",
+}
+"""What to do about each error, by its code or, where it has none, by its class. One that lacks is an error here."""
+
+OTHER_PROBLEMS = (
+    (404, "There is nothing at this address.", "Check the address: [HTTP](http-app-svc.md) has all of them."),
+    (405, "This address does not know this method.", "`Allow` has one that it knows."),
+    (422, "A parameter of the address is wrong or unknown.", "Mend the parameters that `errors` names."),
+    (500, "Something broke.", "Tell the operator: the log of app-svc has the reason."),
+    (503, "The database is away.", "Wait as many seconds as `Retry-After` says, and send the same request again."),
+)
+
+EXIT_CODES = {
+    "OK": ("Done.", ""),
+    "FAILURE": (
+        "Failed. For `status`: something is not as it should be. For `import`: something was not imported.",
+        "Read the message; `cli-proj --debug …` shows where an unexpected error came from.",
+    ),
+    "USAGE": ("Wrong usage, a wrong setting or a wrong mapping.", "`cli-proj … --help`."),
+    "SIGN_IN_NEEDED": ("Nobody is signed in, or no longer.", "`cli-proj login`."),
+    "NOT_ALLOWED": ("You may not do this, or you said no.", "`cli-proj whoami` shows what you may do."),
+    "NOT_FOUND": ("There is no such thing.", "`cli-proj shipments list -q TEXT` searches."),
+    "CONFLICT": ("It contradicts what is recorded.", "`cli-proj shipments show REFERENCE` shows what is recorded."),
+    "AWAY": ("A service is away or busy.", "Try again later; `cli-proj status` shows which part is away."),
+    "INTERRUPTED": ("Ctrl-C.", "The same command again is safe: see what it says about repeating."),
+    "BROKEN_PIPE": ("The reader of a pipe went away, such as `head`.", "Nothing."),
+}
+
+
+COMMAND_LINES: tuple[tuple[str, typer.Typer], ...] = (
+    ("cli-proj", cli_proj.app.app),
+    ("auth-svc", auth_svc.__main__.application),
+    ("app-svc", app_svc.__main__.cli),
+)
+
+PROGRAMS: tuple[tuple[str, str, type[Any]], ...] = (
+    ("auth-svc", "AUTH_SVC_", auth_svc.settings.Settings),
+    ("app-svc", "APP_SVC_", app_svc.settings.Settings),
+    ("cli-proj", "CLI_", cli_proj.settings.Settings),
+    ("gui-proj", "GUI_", gui_proj.settings.Settings),
+)
+
+PAGES: dict[str, Callable[[], str]] = {
+    "events.md": events,
+    "settings.md": settings,
+    "cli.md": commands,
+    "errors.md": errors,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page())
+        sys.stdout.write(f"docs/reference/{name}\n")
+
+
+if __name__ == "__main__":
+    main()
