@@ -19,13 +19,14 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 
+SIDE_BY_SIDE = ("--numprocesses", "auto", "--dist", "loadfile")  # of pytest-xdist: each core takes file after file
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
     ("types", ["mypy"]),
     ("imports", ["lint-imports", "--no-cache"]),
     ("lock", ["uv", "lock", "--check"]),
-    ("tests", ["pytest"]),
+    ("tests", ["pytest", *SIDE_BY_SIDE]),
     ("docs", ["mkdocs", "build", "--strict"]),  # with --quiet, --strict sees no warnings
 )
 
@@ -116,7 +117,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", type=Path, default=ROOT / ".data", metavar="DIR", help="databases, keys, logs")
     parser.add_argument("--no-demo", dest="demo", action="store_false", help="no made-up people, no simulator")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("test", help="run the tests; what follows goes to pytest", add_help=False)
+    commands.add_parser("test", help="run the tests on all cores; arguments are for pytest", add_help=False)
     commands.add_parser("check", help="format, lint, types, imports, lock, tests, docs: what CI runs")
     return parser
 
@@ -129,7 +130,8 @@ def main() -> int:
     try:
         enter_environment()
         if options.command == "test":
-            return subprocess.run(["pytest", *rest], cwd=ROOT, env=environment_of_tools(), check=False).returncode
+            command = ["pytest", *(rest or SIDE_BY_SIDE)]
+            return subprocess.run(command, cwd=ROOT, env=environment_of_tools(), check=False).returncode
         if options.command == "check":
             return check()
         from deploy import one_machine  # only the environment's Python can read it

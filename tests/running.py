@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,11 +17,12 @@ from playwright.sync_api import Page
 
 from deploy.one_machine import System
 from deploy.processes import Process, listening, ready
+from lib_one.testing import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def until[T](probe: Callable[[], T], timeout: float = 20.0, what: str = "the condition") -> T:
+def until[T](probe: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
     """Poll until `probe` gives something true; a refused connection counts as not yet."""
     end = time.monotonic() + timeout
     while True:
@@ -37,14 +37,10 @@ def until[T](probe: Callable[[], T], timeout: float = 20.0, what: str = "the con
 
 def free_ports(count: int) -> list[int]:
     """Different ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 class FrontDoor:

@@ -38,7 +38,7 @@ async def watch(system: FrontDoor, state: Path, codes: "Queue[str]") -> dict[str
                 assert re.search(pattern, text), text
                 return text
 
-            return await eventually(there, timeout=30)
+            return await eventually(there)
 
         code = re.search(CODE, await reads(CODE))
         assert code is not None

@@ -46,7 +46,7 @@ async def test_protected_api_lets_in_refuses_and_follows_revocations() -> None:
             ):
                 token = issuer.mint("somebody", "shipments:read")
                 headers = {"Authorization": f"Bearer {token}"}
-                await eventually(lambda: app.state.guard.status()["state"] == "FRESH", timeout=10)
+                await eventually(lambda: app.state.guard.status()["state"] == "FRESH")
                 answer = await client.get("/reports", headers=headers)
                 assert answer.json() == {"asked_by": "somebody"}
                 assert (await client.get("/reports")).status_code == 401

@@ -25,7 +25,7 @@ class Worker:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.http = parts.closing.enter_context(httpx.Client(timeout=5))
+        self.http = parts.closing.enter_context(httpx.Client(timeout=20))
         self.token = self.fetch_token()
 
     def fetch_token(self) -> str:
@@ -95,7 +95,7 @@ def test_app_svc_killed_in_the_middle_of_writes_keeps_what_it_acknowledged(parts
     acknowledged: list[str] = []
 
     def write(lane: int) -> None:
-        with httpx.Client(timeout=5) as client:
+        with httpx.Client(timeout=20) as client:
             for number in range(1000):
                 body = {"reference": f"KILL-{lane}-{number}", "origin": PLACE, "destination": PLACE}
                 try:

@@ -272,5 +272,5 @@ def test_live_feed_ends_when_its_token_is_revoked(system: FrontDoor) -> None:
         secret = system.secret("simulator")
         httpx.post(f"{system.issuer}/revoke", data={"token": token}, auth=("simulator", secret)).raise_for_status()
         began = time.monotonic()
-        for _ in feed.iter_lines():
-            assert time.monotonic() - began < 5
+        for _ in feed.iter_lines():  # which never end of themselves
+            assert time.monotonic() - began < 30

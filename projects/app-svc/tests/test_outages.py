@@ -44,7 +44,7 @@ async def test_writes_go_on_while_the_bus_is_away_and_their_events_follow(start:
         async def drained() -> bool:
             return len(await sequences(running)) == 10
 
-        await eventually(drained, timeout=15)
+        await eventually(drained)
         _, body = await ready(running)
         assert body["checks"]["bus"] == {"ok": True}
         assert body["checks"]["outbox"] == {"ok": True, "pending": 0}
@@ -72,10 +72,10 @@ async def test_an_outage_in_the_middle_of_writes_loses_and_repeats_nothing(start
         await eventually(lambda: written > 20)
         await sleeping_nats.kill()
         before = written
-        await eventually(lambda: written > before + 50, timeout=15)
+        await eventually(lambda: written > before + 50)
         await sleeping_nats.start()
         before = written
-        await eventually(lambda: written > before + 20, timeout=15)
+        await eventually(lambda: written > before + 20)
         stop.set()
         await writing
 
@@ -83,7 +83,7 @@ async def test_an_outage_in_the_middle_of_writes_loses_and_repeats_nothing(start
             entries = (await clerk.get("/shipments/A-1/timeline")).json()["entries"]
             return len(entries) == written + 1
 
-        await eventually(complete, timeout=20)
+        await eventually(complete)
         assert await sequences(running) == list(range(1, written + 2))
 
 
@@ -123,14 +123,14 @@ async def test_facts_that_are_lost_with_the_bus_before_they_were_read_arrive_onc
         async def complete() -> bool:
             return len(await sequences(running)) == 7
 
-        await eventually(complete, timeout=15)
+        await eventually(complete)
         entries = (await clerk.get("/shipments/A-1/timeline")).json()["entries"]
         assert [entry["biz_step"] for entry in entries] == [None, "loading", "departing"]
         # The same loss again, now that all is read: copies, and nothing comes of them.
         await nats.wipe()
         await nats.start()
         assert (await clerk.scan("A-2", "departing")).status_code == 201
-        await eventually(lambda: _there(running, 8), timeout=15)
+        await eventually(lambda: _there(running, 8))
         assert await sequences(running) == list(range(1, 9))
 
 

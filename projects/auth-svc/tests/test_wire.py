@@ -129,7 +129,7 @@ async def call(app: Any, path: str, headers: list[tuple[bytes, bytes]], chunk: b
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
-    await asyncio.wait_for(app(scope, receive, send), 5)
+    await asyncio.wait_for(app(scope, receive, send), 30)
     return sent[0]["status"], taken, sent[1]["body"], len(sent)
 
 

@@ -227,7 +227,7 @@ async def test_the_feed_resumes_after_the_last_event(
         waiting = asyncio.ensure_future(anext(feed))
         await api.stop()
         await api.start()
-        await eventually(lambda: api.followers == 1, timeout=10)
+        await eventually(lambda: api.followers == 1)
         assert api.asked[-1][1]["last-event-id"] == "41"
         await api.tell(42, change(2))
         assert (await waiting) == change(2)
@@ -290,7 +290,7 @@ async def test_the_whole_way_from_the_code_to_the_board(backend: HttpBackend, ap
                 assert all(word in text for word in words), text
                 return True
 
-            await eventually(there, timeout=15)
+            await eventually(there)
 
         await reads("Waiting for you")
         code = app.screen._code  # type: ignore[attr-defined]

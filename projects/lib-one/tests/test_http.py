@@ -1,7 +1,6 @@
 """The one HTTP client."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -38,12 +37,10 @@ async def test_a_proxy_from_the_environment_is_ignored(monkeypatch: pytest.Monke
     await server.wait_closed()
 
 
-async def test_nobody_there_is_a_transport_error_at_once() -> None:
+async def test_nobody_there_is_a_transport_error() -> None:
     async with http.client() as client:
-        began = time.monotonic()
         with pytest.raises(http.TransportError):
             await client.get(f"http://127.0.0.1:{free_port()}/")
-    assert time.monotonic() - began < 1
 
 
 async def test_a_server_that_falls_silent_is_given_up() -> None:

@@ -56,7 +56,7 @@ class Browser:
 
 async def test_sign_in_gives_tokens_and_a_page_that_says_so(client: OAuthClient, issuer: FakeIssuer) -> None:
     browser = Browser()
-    tokens = await sign_in(client, scope=SCOPE, open_browser=browser, timeout=10)
+    tokens = await sign_in(client, scope=SCOPE, open_browser=browser, timeout=60)
     assert tokens.refresh_token
     assert tokens.id_token
     assert tokens.scope == SCOPE
@@ -78,8 +78,8 @@ async def test_sign_in_gives_tokens_and_a_page_that_says_so(client: OAuthClient,
 
 async def test_each_sign_in_has_its_own_secrets(client: OAuthClient) -> None:
     first, second = Browser(), Browser()
-    await sign_in(client, scope=SCOPE, open_browser=first, timeout=10)
-    await sign_in(client, scope=SCOPE, open_browser=second, timeout=10)
+    await sign_in(client, scope=SCOPE, open_browser=first, timeout=60)
+    await sign_in(client, scope=SCOPE, open_browser=second, timeout=60)
     for name in ("state", "code_challenge", "nonce"):
         assert first.asked[name] != second.asked[name]
 
@@ -100,7 +100,7 @@ async def test_strays_are_answered_and_do_not_end_the_wait(client: OAuthClient) 
         ]
 
     browser = Browser(detour)
-    assert await sign_in(client, scope=SCOPE, open_browser=browser, timeout=10)
+    assert await sign_in(client, scope=SCOPE, open_browser=browser, timeout=60)
     await browser.page()
     assert [page.status_code for page in browser.pages] == [404, 404, 400, 400, 400, 400, 400, 400, 200]
 
@@ -113,7 +113,7 @@ async def test_only_the_first_callback_counts(client: OAuthClient) -> None:
             back = (await http.get(url)).headers["Location"]
             pages.extend(await asyncio.gather(http.get(back), http.get(back)))
 
-    await sign_in(client, scope=SCOPE, open_browser=lambda url: asyncio.run(twice(url)) is None, timeout=10)
+    await sign_in(client, scope=SCOPE, open_browser=lambda url: asyncio.run(twice(url)) is None, timeout=60)
     await eventually(lambda: len(pages) == 2)
     assert sorted(page.status_code for page in pages) == [200, 409]
 
@@ -127,14 +127,14 @@ async def test_noise_on_the_port_does_not_end_the_wait(client: OAuthClient, nois
             probe.sendall(noise)
         return [url]
 
-    assert await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=10)
+    assert await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=60)
 
 
 async def test_refusal_of_the_issuer_is_told_on_both_sides(client: OAuthClient, issuer: FakeIssuer) -> None:
     issuer.refusal = "access_denied"
     browser = Browser()
     with pytest.raises(OAuthError) as caught:
-        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=60)
     assert caught.value.code == "access_denied"
     page = await browser.page()
     assert page.status_code == 400
@@ -145,7 +145,7 @@ async def test_words_of_a_stranger_are_escaped_on_the_page(client: OAuthClient, 
     issuer.refusal = "<script>alert(1)</script>"
     browser = Browser()
     with pytest.raises(OAuthError):
-        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=60)
     page = await browser.page()
     assert "<script" not in page.text
     assert "&lt;script" in page.text
@@ -160,7 +160,7 @@ async def test_answer_of_another_issuer_is_not_taken(client: OAuthClient, issuer
         return [stripped if iss is None else f"{stripped}&iss={iss}"]
 
     with pytest.raises(OAuthError, match="another issuer"):
-        await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=60)
     assert issuer.requests["/token"] == 0
 
 
@@ -171,14 +171,14 @@ async def test_issuer_that_does_not_send_iss_is_taken_without(client: OAuthClien
         query = parse_qs(urlsplit(url).query)
         return [f"{url.split('?')[0]}?state={query['state'][0]}&code={query['code'][0]}"]
 
-    assert await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=10)
+    assert await sign_in(client, scope=SCOPE, open_browser=Browser(detour), timeout=60)
 
 
 async def test_issuer_without_pkce_is_not_used(client: OAuthClient, issuer: FakeIssuer) -> None:
     """RFC 9700 section 2.1.1."""
     issuer.metadata = {"code_challenge_methods_supported": ["plain"]}
     with pytest.raises(IssuerUnavailable, match="S256"):
-        await sign_in(client, scope=SCOPE, open_browser=Browser(), timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=Browser(), timeout=60)
 
 
 async def test_code_that_fails_is_told_in_the_browser_too(client: OAuthClient, issuer: FakeIssuer) -> None:
@@ -187,13 +187,13 @@ async def test_code_that_fails_is_told_in_the_browser_too(client: OAuthClient, i
 
     browser = Browser(detour)
     with pytest.raises(OAuthError):
-        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=browser, timeout=60)
     assert "You are not signed in" in (await browser.page()).text
 
 
 async def test_without_a_browser_the_device_flow_is_named(client: OAuthClient) -> None:
     with pytest.raises(NoBrowser, match="device"):
-        await sign_in(client, scope=SCOPE, open_browser=lambda url: False, timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=lambda url: False, timeout=60)
 
 
 async def test_fault_of_the_opener_is_not_swallowed(client: OAuthClient) -> None:
@@ -201,7 +201,7 @@ async def test_fault_of_the_opener_is_not_swallowed(client: OAuthClient) -> None
         raise RuntimeError("no display")
 
     with pytest.raises(RuntimeError, match="no display"):
-        await sign_in(client, scope=SCOPE, open_browser=broken, timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=broken, timeout=60)
 
 
 async def test_time_out_ends_the_wait(client: OAuthClient) -> None:
@@ -214,4 +214,4 @@ async def test_nonce_of_another_sign_in_is_refused(client: OAuthClient, issuer: 
     real: Any = issuer.mint_id_token
     issuer.mint_id_token = lambda client_id, **claims: real(client_id, **{**claims, "nonce": "old"})  # type: ignore[method-assign]
     with pytest.raises(OAuthError, match="ID token"):
-        await sign_in(client, scope=SCOPE, open_browser=Browser(), timeout=10)
+        await sign_in(client, scope=SCOPE, open_browser=Browser(), timeout=60)

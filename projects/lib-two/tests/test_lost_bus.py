@@ -114,7 +114,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def fresh(*views: RevocationView) -> None:
-    await eventually(lambda: all(view.state() == State.FRESH for view in views), timeout=15)
+    await eventually(lambda: all(view.state() == State.FRESH for view in views))
 
 
 def assert_knows(view: RevocationView, tokens: Iterable[str]) -> None:
@@ -181,7 +181,7 @@ async def test_a_restart_without_a_loss_costs_one_copy_at_most_and_heartbeats_go
         before = await scene.sequence()
         if how == "frozen":
             with scene.server.frozen():
-                await eventually(lambda: view.state() == State.STALE, timeout=15)
+                await eventually(lambda: view.state() == State.STALE)
         else:
             await (scene.server.stop() if how == "stopped" else scene.server.kill())
             await scene.server.start()
@@ -190,7 +190,7 @@ async def test_a_restart_without_a_loss_costs_one_copy_at_most_and_heartbeats_go
         after = await scene.sequence()
         assert after - before < 100 + 20, "one refill, and some heartbeats"
         beats = await scene.sequence()
-        await eventually(lambda: _grown(scene, beats + 3), timeout=10)
+        await eventually(lambda: _grown(scene, beats + 3))
         assert await scene.sequence() < beats + 6, "nothing but heartbeats"
 
 

@@ -70,13 +70,12 @@ async def follow(caller: Any, last_event_id: int | None = None, **params: Any) -
             await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_what_happens_arrives_at_once(live: Any) -> None:
+async def test_what_happens_arrives_without_waiting_for_the_poll(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clerk = live.caller()
+    monkeypatch.setattr(feeds, "POLL", 3600.0)
     async with follow(clerk) as stream:
-        began = time.perf_counter()
         shipment = (await clerk.register("A-1")).json()
         await eventually(lambda: stream.events, interval=0.001)
-        took = time.perf_counter() - began
         await clerk.scan("A-1", "departing", note="ü")
         await clerk.scan("A-1", "receiving")
         await eventually(lambda: len(stream.events) == 3)
@@ -88,7 +87,6 @@ async def test_what_happens_arrives_at_once(live: Any) -> None:
     timeline = (await clerk.get("/shipments/A-1/timeline")).json()
     assert timeline["entries"] == [one["entry"] for one in stream.events]
     assert timeline["shipment"]["status"] == "delivered"
-    assert took < feeds.POLL, "the commit of the projector did not wake the feed"
 
 
 async def test_a_client_that_was_away_misses_nothing(live: Any) -> None:
@@ -170,31 +168,29 @@ async def test_many_clients_share_one_reading(live: Any, monkeypatch: pytest.Mon
     await eventually(lambda: live.service.feed.open == 0)
 
 
-async def test_the_stream_ends_within_two_seconds_of_a_revocation(live: Any, issuer: Any) -> None:
+async def test_the_stream_ends_upon_a_revocation(live: Any, issuer: Any) -> None:
     clerk, other = live.caller(), live.caller()
     async with follow(clerk) as stream, follow(other) as untouched:
         asked = issuer.requests["/introspect"]
         await issuer.revoke_token(clerk.token)
-        began = time.perf_counter()
         await eventually(lambda: stream.ended)
-        assert time.perf_counter() - began < 2
         assert issuer.requests["/introspect"] == asked, "the bus told; nobody had to be asked"
         assert not untouched.ended
     assert (await clerk.get("/shipments/live")).status_code == 401
 
 
 async def test_the_stream_ends_when_the_token_expires(live: Any) -> None:
-    expires_at = int(time.time() - LEEWAY.total_seconds()) + 3
+    expires_at = int(time.time() - LEEWAY.total_seconds()) + 4
     clerk = live.caller(iat=expires_at - 600, exp=expires_at)
     async with follow(clerk) as stream:
-        await eventually(lambda: stream.ended, timeout=10)
+        await eventually(lambda: stream.ended)
 
 
 async def test_the_stream_ends_when_nobody_can_say_whether_the_token_holds(live: Any, nats: Any, issuer: Any) -> None:
     async with follow(live.caller()) as stream:
         issuer.stop()
         await nats.kill()
-        await eventually(lambda: stream.ended, timeout=10)
+        await eventually(lambda: stream.ended)
 
 
 async def test_a_database_that_goes_away_ends_the_stream_in_good_order(
@@ -235,7 +231,7 @@ async def test_a_quiet_stream_shows_signs_of_life(running: Any, monkeypatch: pyt
 async def test_a_stop_ends_open_streams(start: Any) -> None:
     async with start(fresh=True) as running, follow(running.caller()) as stream:
         running.service.feed.stop()
-        await eventually(lambda: stream.ended, timeout=1)
+        await eventually(lambda: stream.ended)
 
 
 async def test_a_client_that_reads_nothing_is_dropped(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +254,6 @@ async def test_a_client_that_reads_nothing_is_dropped(live: Any, monkeypatch: py
         return [frame], sequence
 
     monkeypatch.setattr(live.service.feed, "after", flood)
-    await eventually(lambda: live.service.feed.open == 0, timeout=10)
+    await eventually(lambda: live.service.feed.open == 0)
     writer.close()
     assert reader is not None

@@ -207,7 +207,7 @@ async def test_every_page_is_usable_by_keyboard_and_fits_a_phone(site: Any, chro
             ".filter(e => e.getBoundingClientRect().height < 44).length"
         )
         assert small == 0
-    await asyncio.wait_for(context.close(), 5)
+    await asyncio.wait_for(context.close(), 30)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,5 @@
 """The board: rows, counts, filters, search, paging, and changes while one looks."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -160,7 +159,6 @@ async def test_a_burst_of_a_thousand_events_is_drawn_a_few_times_only(gui: Open)
             reload()
 
         table.reload = count
-        start = time.perf_counter()
         for round_ in range(5):
             for number in range(7029, 6829, -1):
                 one = backend.stored(shipment(number).id)
@@ -168,7 +166,6 @@ async def test_a_burst_of_a_thousand_events_is_drawn_a_few_times_only(gui: Open)
         await screen.press("down")
         await screen.reads("Round 4")
         assert table.cursor == 1
-        assert time.perf_counter() - start < 5
         assert drawn < 100
         assert len(screen.app.board.activity) == 200
 

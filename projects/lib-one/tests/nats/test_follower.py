@@ -115,34 +115,14 @@ async def test_replayed_gaps_of_replaced_messages_are_no_gaps(server: NatsServer
     await eventually(lambda: view.follower.sequence == 16)
 
 
-async def test_10_000_messages_are_replayed_quickly(server: NatsServer, connect, run) -> None:
+async def test_10_000_messages_are_replayed_in_order(server: NatsServer, connect, run) -> None:
     connection = await connect(server)
     view = View(connection)
     messages = revocations(10_000)
     assert are_stored(await JetStreamBus(connection).publish(messages))
-    began = time.perf_counter()
     run(view.follower.run())
-    await eventually(lambda: view.follower.caught_up, 10)
-    took = time.perf_counter() - began
-    assert view.ids == ids(messages)
-    assert took < 3
-
-
-async def test_a_live_message_is_applied_within_a_millisecond_of_its_acknowledgement(
-    server: NatsServer, connect, run
-) -> None:
-    connection = await connect(server)
-    bus, view = JetStreamBus(await connect(server, "other")), View(connection)
-    run(view.follower.run())
-    await bus.publish([heartbeat()])
     await eventually(lambda: view.follower.caught_up)
-    waits = []
-    for message in revocations(50):
-        await bus.publish([message])
-        acknowledged = time.perf_counter()
-        await eventually(lambda id_=message.headers["ce-id"]: view.ids[-1:] == [id_], interval=0)
-        waits.append(view.at - acknowledged)
-    assert sorted(waits)[25] < 0.001
+    assert view.ids == ids(messages)
 
 
 async def test_a_lost_connection_is_not_caught_up_at_once(server: NatsServer, connect, run) -> None:
@@ -152,7 +132,7 @@ async def test_a_lost_connection_is_not_caught_up_at_once(server: NatsServer, co
     run(view.follower.run())
     await eventually(lambda: view.follower.caught_up)
     await server.kill()
-    await eventually(lambda: not view.follower.caught_up, 1)
+    await eventually(lambda: not view.follower.caught_up)
     await server.start()
     await eventually(lambda: view.follower.caught_up)
     assert len(view.applied) == 3
@@ -256,7 +236,7 @@ async def test_lost_data_means_reset_and_everything_again(server: NatsServer, co
     await server.wipe()
     assert not await connection.wait_connected(0)
     await server.start()
-    await connection.wait_connected(5)
+    await connection.wait_connected(30)
     fresh = revocations(3)
 
     async def published() -> bool:

@@ -86,7 +86,7 @@ async def test_a_service_may_not_hear_what_is_not_meant_for_it(
     refusals: list[str] = []
     session.on_refusal(refusals.append)
     await session.subscribe(subject, lambda message: None)
-    await eventually(lambda: any(f'subscription to "{subject.lower()}"' in text for text in refusals), 2)
+    await eventually(lambda: any(f'subscription to "{subject.lower()}"' in text for text in refusals))
 
 
 async def test_a_refusal_does_not_end_the_connection(locked_server: NatsServer, connect) -> None:

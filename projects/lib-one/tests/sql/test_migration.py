@@ -143,7 +143,7 @@ def test_a_database_that_is_away_is_a_clear_error(
     start = time.monotonic()
     with pytest.raises(DatabaseUnavailableError):
         upgrade(postgres_url, package=package(FIRST))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 async def test_the_database_file_is_its_owners_alone(tmp_path: Path, package: Package) -> None:

@@ -43,7 +43,7 @@ async def test_a_server_that_is_away_is_a_clear_error_and_comes_back(
         await database.read(count)
     with pytest.raises(DatabaseUnavailableError):
         database.lookup(count)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20
     postgres.let_in(postgres_url)
 
     async def works() -> bool:
@@ -92,7 +92,7 @@ async def test_a_connection_lost_in_the_middle_is_tried_again(
 async def test_a_deadlock_is_tried_again(database: Database, items: Table, add: Add) -> None:
     await database.work(add("a"))
     await database.work(add("b"))
-    both_hold_one = threading.Barrier(2, timeout=5)
+    both_hold_one = threading.Barrier(2, timeout=30)
     first_runs: set[str] = set()
 
     def swap(first: str, second: str) -> Callable[[Connection], None]:
@@ -155,7 +155,7 @@ async def test_a_relay_hears_of_commits_in_other_processes(
     async with in_background(Relay(database, bus, now=utc_now).run()):
         await asyncio.sleep(0.3)
         await asyncio.to_thread(subprocess.run, [sys.executable, "-c", RECORDER, postgres_url], check=True)
-        await eventually(lambda: bus.published, timeout=5)
+        await eventually(lambda: bus.published)
 
 
 async def test_a_relay_whose_connection_is_cut_goes_on(

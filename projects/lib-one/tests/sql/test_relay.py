@@ -123,7 +123,7 @@ async def test_a_commit_wakes_the_relay(database: Database, monkeypatch: pytest.
         await eventually(lambda: (database.lookup(lambda _: None), True)[1])
         await asyncio.sleep(0.1)
         await record(database, UserDisabled(user_id="u1"), TokenRevoked(token_id="t", expires_at=utc_now()))
-        await eventually(lambda: len(bus.stored) == 2, timeout=2)
+        await eventually(lambda: len(bus.stored) == 2)
 
 
 async def test_an_undone_unit_of_work_tells_nobody(database: Database) -> None:
@@ -159,7 +159,7 @@ async def test_nothing_is_lost_and_each_aggregate_keeps_its_order_while_the_bus_
     async with in_background(Relay(database, bus, now=utc_now).run()):
         for number in range(1, 31):
             await record(database, *(fact(shipment, number) for shipment in "abcd"))
-        await eventually(lambda: unsent(database) == 0, timeout=30)
+        await eventually(lambda: unsent(database) == 0)
     for shipment in "abcd":
         numbers = [number for aggregate, number in map(revision, bus.stored) if aggregate == shipment]
         assert numbers == list(range(1, 31))
@@ -239,7 +239,7 @@ async def test_a_revocation_does_not_wait_for_a_stalled_batch(database: Database
         await record(database, fact("a", 1))
         await asyncio.sleep(0.1)
         await record(database, TokenRevoked(token_id="t1", expires_at=utc_now()))
-        await eventually(lambda: bus.stored, timeout=2)
+        await eventually(lambda: bus.stored)
 
 
 async def test_a_heartbeat_never_overtakes_a_revocation(database: Database) -> None:

@@ -46,16 +46,16 @@ async def test_the_next_relay_takes_over_after_kill_9_and_loses_nothing(
     relay = Relay(database, bus, now=utc_now)
     try:
         await database.work(lambda c: outbox.record(c, UserDisabled(user_id="first")))
-        await eventually(lambda: published.read_text() == "first\n", timeout=20)
+        await eventually(lambda: published.read_text() == "first\n")
         async with in_background(relay.run()):
             await database.work(lambda c: outbox.record(c, UserDisabled(user_id="second")))
-            await eventually(lambda: "second" in published.read_text(), timeout=10)
+            await eventually(lambda: "second" in published.read_text())
             assert bus.published == []
             async with in_background(_write(database, outbox)) as writing:
-                await eventually(lambda: "n20\n" in published.read_text(), timeout=20)
+                await eventually(lambda: "n20\n" in published.read_text())
                 process.kill()
                 await writing
-            await eventually(lambda: _none_pending(relay), timeout=20)
+            await eventually(lambda: _none_pending(relay))
     finally:
         process.kill()
         process.wait()

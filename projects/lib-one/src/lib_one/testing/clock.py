@@ -27,7 +27,7 @@ class Clock:
 
 
 async def eventually[T](
-    predicate: Callable[[], T | Awaitable[T]], timeout: float = 5.0, *, interval: float = 0.01
+    predicate: Callable[[], T | Awaitable[T]], timeout: float = 30.0, *, interval: float = 0.01
 ) -> T:
     """Wait until `predicate()` (sync or async) is true, and return what it gave.
 
