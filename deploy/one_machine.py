@@ -59,7 +59,7 @@ class System:
         clients = [
             {
                 "client_id": "app-svc",
-                "name": "AppService",
+                "client_name": "AppService",
                 "secret": keep_secret(self.data / "secrets" / "app-svc"),
                 "grant_types": [],
                 "scope": "",
@@ -71,7 +71,7 @@ class System:
             clients.append(
                 {
                     "client_id": "simulator",
-                    "name": "Simulator",
+                    "client_name": "Simulator",
                     "secret": keep_secret(self.data / "secrets" / "simulator"),
                     "grant_types": ["client_credentials"],
                     "scope": "shipments:read shipments:write shipments:scan",

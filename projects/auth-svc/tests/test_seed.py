@@ -65,7 +65,7 @@ async def test_changed_name_ends_nothing(house: House, folder: Path) -> None:
         ({"secret": "a-new-secret-for-tests-0123456789"}, True),
         ({"scope": "shipments:read"}, True),
         ({"scope": "shipments:scan shipments:write shipments:read email"}, False),
-        ({"name": "Robot"}, False),
+        ({"client_name": "Robot"}, False),
     ],
 )
 async def test_changed_secret_or_lost_scope_ends_what_the_client_holds(
@@ -104,8 +104,8 @@ async def test_what_an_operator_changed_stays_after_a_restart(house: House, sett
         ("[]", SeedError),
         ('{"people": []}', SeedError),
         ('{"users": [{"username": "x"}]}', SeedError),
-        ('{"clients": [{"client_id": "a.b", "name": "x"}]}', RegistrationError),
-        ('{"clients": [{"client_id": "a", "name": "x", "secret": "short"}]}', RegistrationError),
+        ('{"clients": [{"client_id": "a.b", "client_name": "x"}]}', RegistrationError),
+        ('{"clients": [{"client_id": "a", "client_name": "x", "secret": "short"}]}', RegistrationError),
         (
             '{"users": [{"username": "x", "name": "x", "email": "", "roles": ["king"], "password": "12345678"}]}',
             AccountError,

@@ -149,19 +149,20 @@ def add_client(
     public: Annotated[bool, typer.Option("--public", help="It cannot keep a secret (apps on devices).")] = False,
 ) -> None:
     """Register a client. The secret of a confidential one is made here and shown once, alone on stdout."""
-    from auth_svc.clients import ClientMetadata, new_secret
+    from auth_svc.clients import NewClient, new_secret
 
     made = None if public else new_secret()
-    metadata = ClientMetadata(
+    new = NewClient(
         client_id=client_id,
-        name=name,
+        client_name=name,
         secret=made,
+        token_endpoint_auth_method="none" if public else "client_secret_basic",
         grant_types=tuple(grant or ()),
         scope=scope,
         redirect_uris=tuple(redirect_uri or ()),
         resource=resource,
     )
-    operate(lambda app, connection: app.registration.add(connection, metadata))
+    operate(lambda app, connection: app.registration.add(connection, new))
     typer.echo(f"{client_id} is registered.", err=True)
     if made is not None:
         typer.echo(made)

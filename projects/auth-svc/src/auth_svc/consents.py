@@ -109,7 +109,7 @@ def applications_of(connection: Connection, user_id: str, *, now: datetime) -> l
         known = found.get(client_id)
         if known is None:
             client = clients.find(connection, client_id)
-            name = client_id if client is None else client.name
+            name = client_id if client is None else client.client_name
             found[client_id] = Application(client_id, name, scopes, since, used_at)
             return
         found[client_id] = replace(

@@ -1,5 +1,7 @@
 """/introspect, RFC 7662: a resource server asks whether a token is good right now."""
 
+from typing import Any
+
 import msgspec
 
 from auth_svc import grants, users
@@ -7,7 +9,7 @@ from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidClient, InvalidRequest
 from auth_svc.protocol import BEARER
-from auth_svc.token import AccessTokens
+from auth_svc.token import AccessTokens, Actor
 from auth_svc.wire import Request, Response, json_bytes
 
 _INACTIVE = b'{"active":false}'
@@ -30,8 +32,12 @@ class Introspection(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=Tru
     sid: str | None = None
     grant_id: str | None = None
     auth_time: int | None = None
+    acr: str | None = None
     amr: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    cnf: grants.Confirmation | None = None
+    act: Actor | None = None
+    authorization_details: tuple[dict[str, Any], ...] = ()
 
 
 class IntrospectionEndpoint:
@@ -82,8 +88,12 @@ class IntrospectionEndpoint:
                 sid=claims.sid,
                 grant_id=claims.grant_id,
                 auth_time=claims.auth_time,
+                acr=claims.acr,
                 amr=claims.amr,
                 roles=claims.roles,
+                cnf=claims.cnf,
+                act=claims.act,
+                authorization_details=claims.authorization_details,
             )
         )
 

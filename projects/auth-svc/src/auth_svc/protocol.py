@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 AUTHORIZATION_CODE: Final = "authorization_code"
-REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
+REFRESH_TOKEN: Final = "refresh_token"
 CLIENT_CREDENTIALS: Final = "client_credentials"
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 

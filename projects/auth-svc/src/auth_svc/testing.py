@@ -24,8 +24,8 @@ from lib_one.testing import Clock, RecordingBus, eventually
 
 ISSUER = "http://127.0.0.1:8400"
 RESOURCE = "http://127.0.0.1:8401"
-PASSWORD = "correct horse battery"  # noqa: S105
-SECRET = "secret-for-tests-0123456789-abcdefgh"  # noqa: S105
+PASSWORD = "correct horse battery"
+SECRET = "secret-for-tests-0123456789-abcdefgh"
 PEOPLE = (("erin", "employee"), ("clara", "clerk"), ("dan", "driver"), ("otto", "operator"))
 VERIFIER = "a-code-verifier-with-more-than-forty-three-characters"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -43,17 +43,17 @@ SEED = {
         for name, role in PEOPLE
     ],
     "clients": [
-        {"client_id": "app-svc", "name": "AppService", "secret": SECRET},
+        {"client_id": "app-svc", "client_name": "AppService", "secret": SECRET},
         {
             "client_id": "simulator",
-            "name": "Simulator",
+            "client_name": "Simulator",
             "secret": SECRET,
             "grant_types": ["client_credentials"],
             "scope": "shipments:read shipments:write shipments:scan",
         },
         {
             "client_id": "web",
-            "name": "Web shop",
+            "client_name": "Web shop",
             "secret": SECRET,
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access shipments:read shipments:write",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from auth_svc.clients import ClientMetadata
+from auth_svc.clients import NewClient
 from auth_svc.testing import House
 
 GRANT = {"grant_type": "client_credentials"}
@@ -30,8 +30,8 @@ async def test_secret_in_the_body_is_accepted(house: House) -> None:
 
 async def test_credentials_in_the_header_are_form_decoded_rfc6749_2_3_1(house: House) -> None:
     secret = "ä:% +&=/" + "x" * 32
-    metadata = ClientMetadata(
-        client_id="odd", name="Odd", secret=secret, grant_types=("client_credentials",), scope="shipments:read"
+    metadata = NewClient(
+        client_id="odd", client_name="Odd", secret=secret, grant_types=("client_credentials",), scope="shipments:read"
     )
     await house.app.ledger.database.work(lambda connection: house.app.registration.add(connection, metadata))
     assert (await house.http.post("/token", data=GRANT, headers=house.basic("odd", secret))).status_code == 200
@@ -114,9 +114,9 @@ async def test_changed_secret_is_seen_within_a_second(house: House, *, in_body: 
     client = None if in_body else "simulator"
     for _ in range(2):
         assert (await house.post("/token", GRANT | secret, client=client)).status_code == 200
-    metadata = ClientMetadata(
+    metadata = NewClient(
         client_id="simulator",
-        name="Simulator",
+        client_name="Simulator",
         secret="another-secret-for-tests-0123456789",
         grant_types=("client_credentials",),
         scope="shipments:read",

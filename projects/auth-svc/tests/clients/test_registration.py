@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from auth_svc.clients import ClientMetadata, RegistrationError, find
+from auth_svc.clients import NewClient, RegistrationError, find
 from auth_svc.testing import House
 
 GOOD: dict[str, Any] = {
     "client_id": "shop",
-    "name": "Shop",
+    "client_name": "Shop",
     "secret": "s" * 43,
     "grant_types": ("client_credentials",),
     "scope": "shipments:read",
@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
 
 
 async def add(house: House, **changes: Any) -> None:
-    metadata = ClientMetadata(**(GOOD | changes))
+    metadata = NewClient(**(GOOD | changes))
     await house.app.ledger.database.work(lambda connection: house.app.registration.add(connection, metadata))
 
 
@@ -43,16 +43,16 @@ async def test_registered_client_is_told_and_kept(house: House) -> None:
         {"client_id": ">"},
         {"client_id": "ä"},
         {"client_id": "x" * 129},
-        {"name": " "},
-        {"name": "a\x00b"},
+        {"client_name": " "},
+        {"client_name": "a\x00b"},
         {"secret": "short"},
         {"secret": None},
         {"grant_types": ("password",)},
         {"grant_types": ("authorization_code",)},
         {"scope": "nonsense"},
         {"redirect_uris": ("https://*.example/",)},
-        {"id_token_alg": "none"},
-        {"id_token_alg": "HS256"},
+        {"id_token_signed_response_alg": "none"},
+        {"id_token_signed_response_alg": "HS256"},
     ],
 )
 async def test_unfit_client_is_refused_with_nothing_kept(house: House, changes: dict[str, Any]) -> None:

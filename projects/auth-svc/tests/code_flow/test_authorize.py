@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from auth_svc.clients.registration import ClientMetadata
+from auth_svc.clients import NewClient
 from auth_svc.protocol import DEVICE_CODE
 
 WEB = {"client_id": "web", "redirect_uri": "https://shop.example/callback?of=shop"}
@@ -138,9 +138,10 @@ async def test_pkce_is_required_of_confidential_clients_too_rfc9700_2_1_1(person
 
 
 async def test_client_without_the_grant_is_unauthorized_oauth21_4_1_2_1(person: Any, house: Any) -> None:
-    poller = ClientMetadata(
+    poller = NewClient(
         client_id="poller",
-        name="Poller",
+        client_name="Poller",
+        token_endpoint_auth_method="none",
         grant_types=(DEVICE_CODE,),
         scope="openid",
         redirect_uris=("http://127.0.0.1/callback",),

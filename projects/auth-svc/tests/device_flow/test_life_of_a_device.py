@@ -13,7 +13,6 @@ from auth_svc.db import metadata
 from auth_svc.device_flow import DeviceCode, store
 from auth_svc.device_flow.flow import INTERVAL, Approval, Device
 from auth_svc.errors import OAuthError
-from auth_svc.protocol import DEVICE_CODE
 from auth_svc.signin.flow import Session
 from auth_svc.signin.store import start_session
 from auth_svc.token import Authorized, Form
@@ -43,11 +42,7 @@ def world() -> Connection:
         connection.execute(
             clients_table.insert().values(
                 client_id=client_id,
-                name=client_id,
-                redirect_uris="",
-                grant_types=DEVICE_CODE,
-                scope="openid shipments:read",
-                id_token_alg="ES256",
+                metadata="{}",
                 created_at=NOON,
             )
         )

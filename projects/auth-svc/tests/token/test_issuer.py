@@ -7,7 +7,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from auth_svc.clients import ClientMetadata
+from auth_svc.clients import NewClient
 from auth_svc.testing import House
 
 ALGORITHMS = ["ES256", "RS256", "EdDSA"]
@@ -60,13 +60,14 @@ async def test_consented_resource_narrows_audience_and_scope_rfc8707_2_2(house: 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_id_token_is_signed_as_the_client_registered_oidc_2(house: House, algorithm: str) -> None:
-    metadata = ClientMetadata(
+    metadata = NewClient(
         client_id="relying-party",
-        name="RP",
+        client_name="RP",
+        token_endpoint_auth_method="none",
         grant_types=("authorization_code",),
         scope="openid",
         redirect_uris=("https://rp.example/cb",),
-        id_token_alg=algorithm,
+        id_token_signed_response_alg=algorithm,
     )
     await house.app.ledger.database.work(lambda connection: house.app.registration.add(connection, metadata))
     tokens = await house.tokens("erin", client="relying-party", scope="openid", nonce="n-0S6")

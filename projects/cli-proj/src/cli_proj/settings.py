@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 PREFIX = "CLI_"
-SECRET_VARIABLE = "CLI_CLIENT_SECRET"  # noqa: S105 - the name of a variable, not a secret
+SECRET_VARIABLE = "CLI_CLIENT_SECRET"
 
 
 class SettingsError(Exception):

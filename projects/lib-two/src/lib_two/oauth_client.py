@@ -126,7 +126,7 @@ class OAuthClient:
             raise OAuthError("invalid_token", "The issuer gave no ID token although it was asked for one")
         return TokenSet(
             access_token=access_token,
-            token_type="Bearer",  # noqa: S106 - not a password
+            token_type="Bearer",
             expires_at=asked_at + timedelta(seconds=expires_in),
             scope=granted,
             refresh_token=refresh_token,

@@ -5,11 +5,12 @@ keeps them.
 """
 
 from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, METHODS, ClientAuthentication
+from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_matches
 from auth_svc.clients.registration import (
     FIRST_PARTY,
-    ClientMetadata,
     ClientRegistration,
+    NewClient,
     RegistrationError,
     new_secret,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "ClientMetadata",
     "ClientRegistration",
     "Clients",
+    "NewClient",
     "RegistrationError",
     "disable",
     "enable",

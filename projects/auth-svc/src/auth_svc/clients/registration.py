@@ -6,10 +6,11 @@ from uuid import UUID
 import msgspec
 
 from auth_svc.clients import store
-from auth_svc.clients.authentication import secret_hash
+from auth_svc.clients.authentication import METHODS, secret_hash
+from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_problem
 from auth_svc.db import Connection, Ledger
-from auth_svc.keys import ALGORITHMS, DEFAULT_ALGORITHM
+from auth_svc.keys import ALGORITHMS
 from auth_svc.protocol import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, SCOPES
 from auth_svc.secret_key import KeyedHash, new_token
 from lib_one.contracts.auth import ClientRegistered
@@ -25,25 +26,21 @@ class RegistrationError(Exception):
     """This cannot be registered; the message says why."""
 
 
-class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator or a seed file says about a client (names of RFC 7591 where it has one)."""
+class NewClient(ClientMetadata, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator or a seed file says about a client."""
 
     client_id: str
-    name: str
-    secret: str | None = None
-    """At least 32 characters; None makes a public client."""
     grant_types: tuple[str, ...] = ()
-    scope: str = ""
-    redirect_uris: tuple[str, ...] = ()
-    resource: str | None = None
-    """The resource server that this client stands for: it may introspect the tokens for it."""
-    id_token_alg: str = DEFAULT_ALGORITHM
+    secret: str | None = None
+    """At least 32 characters."""
 
 
 FIRST_PARTY = tuple(
-    ClientMetadata(
+    NewClient(
         client_id=client_id,
-        name=name,
+        client_name=name,
+        application_type="native",
+        token_endpoint_auth_method="none",
         grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE),
         scope=" ".join(SCOPES),
         redirect_uris=("http://127.0.0.1/callback", "http://[::1]/callback"),
@@ -65,13 +62,13 @@ class ClientRegistration:
         self._ledger = ledger
         self._secrets = secrets
 
-    def add(self, connection: Connection, metadata: ClientMetadata) -> None:
+    def add(self, connection: Connection, new: NewClient) -> None:
         """Register a client.
 
         Raises:
             RegistrationError: the id is taken, or the metadata do not fit together.
         """
-        client = self._client(metadata)
+        client = self._client(new)
         if store.find(connection, client.client_id) is not None:
             raise RegistrationError(f"the client id {client.client_id} is taken")
         store.add(connection, client, now=self._ledger.now())
@@ -82,7 +79,7 @@ class ClientRegistration:
             ),
         )
 
-    def ensure(self, connection: Connection, metadata: ClientMetadata) -> bool:
+    def ensure(self, connection: Connection, new: NewClient) -> bool:
         """Make the client be as described, new or changed. A disabled one stays disabled.
 
         True if it has another secret than before, or has lost a scope: what was issued to it is to be revoked, in the
@@ -91,58 +88,51 @@ class ClientRegistration:
         Raises:
             RegistrationError: the metadata do not fit together.
         """
-        client = self._client(metadata)
+        client = self._client(new)
         known = store.find(connection, client.client_id)
         if known is None:
-            self.add(connection, metadata)
+            self.add(connection, new)
             return False
         if msgspec.structs.replace(client, disabled=known.disabled) != known:
             store.change(connection, client)
         return client.secret_hash != known.secret_hash or not set(known.scopes) <= set(client.scopes)
 
-    def _client(self, metadata: ClientMetadata) -> store.Client:
-        problems = list(_problems(metadata))
+    def _client(self, new: NewClient) -> store.Client:
+        problems = list(_problems(new))
         if problems:
-            raise RegistrationError(f"client {metadata.client_id[:140]!r}: {'; '.join(problems)}")
-        hashed = None
-        if metadata.secret is not None:
-            hashed = secret_hash(self._secrets, metadata.client_id, metadata.secret)
-        return store.Client(
-            client_id=metadata.client_id,
-            name=metadata.name,
-            secret_hash=hashed,
-            redirect_uris=metadata.redirect_uris,
-            grant_types=metadata.grant_types,
-            scopes=tuple(metadata.scope.split()),
-            resource=metadata.resource,
-            id_token_alg=metadata.id_token_alg,
-            disabled=False,
-        )
+            raise RegistrationError(f"client {new.client_id[:140]!r}: {'; '.join(problems)}")
+        hashed = None if new.secret is None else secret_hash(self._secrets, new.client_id, new.secret)
+        described = {name: getattr(new, name) for name in ClientMetadata.__struct_fields__}
+        return store.Client(client_id=new.client_id, secret_hash=hashed, **described)
 
 
-def _problems(metadata: ClientMetadata) -> Iterable[str]:
+def _problems(new: NewClient) -> Iterable[str]:
     try:
-        subject_token(metadata.client_id)
+        subject_token(new.client_id)
     except SubjectError as error:
         yield str(error)
-    if _looks_like_a_uuid(metadata.client_id):
+    if _looks_like_a_uuid(new.client_id):
         # `sub` of client credentials is the client id, and user ids are UUIDs: they must never be the same.
         yield "an id must not look like a UUID (RFC 9700 section 4.15)"
-    if not metadata.name.strip() or not metadata.name.isprintable():
+    if not new.client_name.strip() or not new.client_name.isprintable():
         yield "the name is empty or has control characters"
-    if metadata.secret is not None and len(metadata.secret) < SHORTEST_SECRET:
+    if new.token_endpoint_auth_method not in METHODS:
+        yield f"unknown authentication method {new.token_endpoint_auth_method!r}"
+    elif new.token_endpoint_auth_method.startswith("client_secret_") != (new.secret is not None):
+        yield f"{new.token_endpoint_auth_method} and the secret do not fit together"
+    if new.secret is not None and len(new.secret) < SHORTEST_SECRET:
         yield f"the secret is shorter than {SHORTEST_SECRET} characters"
-    for unknown in set(metadata.grant_types) - set(GRANT_TYPES):
+    for unknown in set(new.grant_types) - set(GRANT_TYPES):
         yield f"unknown grant type {unknown!r}"
-    for unknown in set(metadata.scope.split()) - set(SCOPES):
+    for unknown in set(new.scope.split()) - set(SCOPES):
         yield f"unknown scope {unknown!r}"
-    if CLIENT_CREDENTIALS in metadata.grant_types and metadata.secret is None:
-        yield "client_credentials needs a secret (RFC 6749 section 4.4)"
-    if AUTHORIZATION_CODE in metadata.grant_types and not metadata.redirect_uris:
+    if CLIENT_CREDENTIALS in new.grant_types and not new.confidential:
+        yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
+    if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
         yield "authorization_code needs a redirect URI"
-    if metadata.id_token_alg not in ALGORITHMS:
-        yield f"unknown algorithm {metadata.id_token_alg!r}"
-    for uri in metadata.redirect_uris:
+    if new.id_token_signed_response_alg not in ALGORITHMS:
+        yield f"unknown algorithm {new.id_token_signed_response_alg!r}"
+    for uri in new.redirect_uris:
         problem = redirect_uri_problem(uri)
         if problem is not None:
             yield f"redirect URI {uri[:200]!r}: {problem}"

@@ -6,55 +6,34 @@ import msgspec
 from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, select, update
 from sqlalchemy.engine import Row
 
-from auth_svc.clients.redirects import redirect_uri_matches
+from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import Now
 from lib_one.sql import Database
 
+CLIENT_ID_LENGTH = 128
+
 clients = Table(
     "clients",
     metadata,
-    Column("client_id", String(128), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("client_id", String(CLIENT_ID_LENGTH), primary_key=True),
+    Column("metadata", Text, nullable=False),
     Column("secret_hash", LargeBinary, nullable=True),
-    Column("redirect_uris", Text, nullable=False),
-    Column("grant_types", Text, nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("resource", Text, nullable=True),
-    Column("id_token_alg", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
 )
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class Client(ClientMetadata, frozen=True, kw_only=True):
     """An application that may ask for tokens."""
 
     client_id: str
-    name: str
-    """What people see on the consent page."""
-    secret_hash: bytes | None
-    """Keyed hash of the secret; None for a public client."""
-    redirect_uris: tuple[str, ...]
-    grant_types: tuple[str, ...]
-    scopes: tuple[str, ...]
-    """All that it may ask for."""
-    resource: str | None
-    """The resource server that it stands for: whose tokens it may introspect."""
-    id_token_alg: str
-    """`ES256`, `RS256` or `EdDSA`."""
-    disabled: bool
-
-    @property
-    def confidential(self) -> bool:
-        """Whether it has a secret (RFC 6749 section 2.1)."""
-        return self.secret_hash is not None
-
-    def accepts_redirect(self, uri: str) -> bool:
-        """Whether `uri` is registered: exact, but for the port of a loopback address."""
-        return any(redirect_uri_matches(registered, uri) for registered in self.redirect_uris)
+    secret_hash: bytes | None = None
+    """Keyed hash of the secret, if it has one."""
+    disabled: bool = False
 
 
+_decode = msgspec.json.Decoder(ClientMetadata).decode
 _BY_ID = select(clients).where(clients.c.client_id == bindparam("client_id"))
 _CACHE_LIFE = timedelta(seconds=1)
 """How long a change by another process can stay unseen. A change by this one is seen at once."""
@@ -96,13 +75,8 @@ def enable(connection: Connection, client_id: str) -> bool:
 
 def _changeable(client: Client) -> dict[str, object]:
     return {
-        "name": client.name,
+        "metadata": msgspec.json.encode(_metadata_of(client)).decode(),
         "secret_hash": client.secret_hash,
-        "redirect_uris": " ".join(client.redirect_uris),
-        "grant_types": " ".join(client.grant_types),
-        "scope": " ".join(client.scopes),
-        "resource": client.resource,
-        "id_token_alg": client.id_token_alg,
     }
 
 
@@ -134,15 +108,16 @@ class Clients:
         self._cache.pop(client_id, None)
 
 
+def _metadata_of(client: ClientMetadata) -> dict[str, object]:
+    names = ClientMetadata.__struct_fields__
+    return {name: value for name, value in msgspec.structs.asdict(client).items() if name in names}
+
+
 def _client(row: Row[tuple[object, ...]]) -> Client:
+    known = _decode(row.metadata)
     return Client(
         client_id=row.client_id,
-        name=row.name,
         secret_hash=None if row.secret_hash is None else bytes(row.secret_hash),
-        redirect_uris=tuple(row.redirect_uris.split()),
-        grant_types=tuple(row.grant_types.split()),
-        scopes=tuple(row.scope.split()),
-        resource=row.resource,
-        id_token_alg=row.id_token_alg,
         disabled=row.disabled_at is not None,
+        **msgspec.structs.asdict(known),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from auth_svc.grants import Terms
+
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -26,6 +28,7 @@ class Code:
     scope: tuple[str, ...]
     nonce: str | None
     resource: tuple[str, ...]
+    terms: Terms
     expires_at: datetime
     used: bool = False
 

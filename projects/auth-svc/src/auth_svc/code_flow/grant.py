@@ -71,6 +71,7 @@ class AuthorizationCode:
             issue_refresh=OFFLINE_ACCESS in scope and REFRESH_TOKEN in client.grant_types,
             id_token=OPENID in scope,
             resource=code.resource,
+            terms=code.terms,
         )
 
     def _replayed(self, connection: Connection, grant_id: str) -> Refusal:

@@ -24,6 +24,7 @@ from auth_svc.code_flow.flow import (
 )
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError, redirect_location
+from auth_svc.grants import NO_TERMS
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
@@ -139,7 +140,7 @@ class CodeFlowPages:
             form_targets=[form_target(asked.redirect_uri)],
             action="/consent",
             sealed=sealed,
-            client_name=client.name,
+            client_name=client.client_name,
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
             scopes=scopes_in_words(scope),
@@ -211,6 +212,7 @@ class CodeFlowPages:
             scope=scope,
             nonce=asked.nonce,
             resource=asked.resource,
+            terms=NO_TERMS,
             expires_at=self._ledger.now() + self._code_life,
         )
         store.keep(connection, code, secret=secret)
@@ -272,7 +274,7 @@ class CodeFlowPages:
     def _errand(self, asked: AuthorizationRequest, client: Client, sealed: str, *, again: bool) -> Errand:
         return Errand(
             path=self._consent_path(sealed),
-            client_name=client.name,
+            client_name=client.client_name,
             username=asked.login_hint,
             form_target=form_target(asked.redirect_uri),
             again=again,
@@ -287,5 +289,5 @@ def _answered(client: Client) -> PageProblem:
     return PageProblem(
         409,
         "You have answered already",
-        f"{client.name} has your answer. Go back to it; if it is still waiting, start again from there.",
+        f"{client.client_name} has your answer. Go back to it; if it is still waiting, start again from there.",
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from auth_svc import grants
 from auth_svc.code_flow.code import Code
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
@@ -38,6 +39,7 @@ codes = Table(
     Column("scope", Text, nullable=False),
     Column("nonce", Text, nullable=True),
     Column("resource", Text, nullable=False),
+    Column("terms", Text, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
     Column("used_at", Instant, nullable=True),
 )
@@ -81,6 +83,7 @@ def keep(connection: Connection, code: Code, *, secret: str) -> None:
             scope=" ".join(code.scope),
             nonce=code.nonce,
             resource=" ".join(code.resource),
+            terms=grants.to_text(code.terms),
             expires_at=code.expires_at,
         )
     )
@@ -103,6 +106,7 @@ def find(connection: Connection, secret: str) -> Code | None:
         scope=tuple(row.scope.split()),
         nonce=row.nonce,
         resource=tuple(row.resource.split()),
+        terms=grants.from_text(row.terms),
         expires_at=row.expires_at,
         used=row.used_at is not None,
     )

@@ -127,7 +127,7 @@ class DevicePages:
             "consent.html",
             action="/device/confirm",
             sealed=sealed,
-            client_name=client.name,
+            client_name=client.client_name,
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(confirmation, again=True)),
             scopes=scopes_in_words(scope),

@@ -19,14 +19,20 @@ from auth_svc.grants.store import (
     revoke_of_user,
     rotate,
 )
+from auth_svc.grants.terms import NO_TERMS, ClaimsRequest, Confirmation, Terms, from_text, to_text
 
 __all__ = [
+    "NO_TERMS",
+    "ClaimsRequest",
+    "Confirmation",
     "LiveGrant",
     "RefreshToken",
     "StoredGrant",
+    "Terms",
     "begin",
     "find_refresh_token",
     "forget_expired",
+    "from_text",
     "live_of",
     "renew",
     "revoke",
@@ -34,4 +40,5 @@ __all__ = [
     "revoke_of_session",
     "revoke_of_user",
     "rotate",
+    "to_text",
 ]

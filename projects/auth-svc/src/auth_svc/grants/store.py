@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, Text, bindparam, delete, select, update
 
 from auth_svc.db import Connection, Instant, metadata
+from auth_svc.grants.terms import Terms, from_text, to_text
 from auth_svc.secret_key import new_token, token_hash
 from lib_one.sql import Prepared
 
@@ -20,6 +21,7 @@ grants = Table(
     Column("resource", Text, nullable=False),
     Column("auth_time", Instant, nullable=False),
     Column("amr", Text, nullable=False),
+    Column("terms", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
     Column("revoked_at", Instant, nullable=True),
@@ -47,6 +49,7 @@ class StoredGrant(msgspec.Struct, frozen=True, kw_only=True):
     resource: tuple[str, ...]
     auth_time: datetime
     amr: tuple[str, ...]
+    terms: Terms
     expires_at: datetime
     """When no refresh can renew it any more."""
     revoked: bool = False
@@ -96,6 +99,7 @@ def begin(connection: Connection, grant: StoredGrant, *, now: datetime) -> None:
             resource=" ".join(grant.resource),
             auth_time=grant.auth_time,
             amr=" ".join(grant.amr),
+            terms=to_text(grant.terms),
             created_at=now,
             expires_at=grant.expires_at,
         )
@@ -123,6 +127,7 @@ def find_refresh_token(connection: Connection, token: str) -> RefreshToken | Non
         resource=tuple(row.resource.split()),
         auth_time=row.auth_time,
         amr=tuple(row.amr.split()),
+        terms=from_text(row.terms),
         expires_at=row.expires_at,
         revoked=row.revoked_at is not None,
     )

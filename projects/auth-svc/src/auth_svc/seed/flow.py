@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from auth_svc import users
-from auth_svc.clients import FIRST_PARTY, ClientMetadata, ClientRegistration
+from auth_svc.clients import FIRST_PARTY, ClientRegistration, NewClient
 from auth_svc.db import Connection, Ledger
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import KeyedHash
@@ -22,7 +22,7 @@ class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of a seed file."""
 
     users: tuple[Profile, ...] = ()
-    clients: tuple[ClientMetadata, ...] = ()
+    clients: tuple[NewClient, ...] = ()
 
 
 class Seeding:
@@ -80,7 +80,7 @@ class Seeding:
         await self._ledger.database.work(unit)
         return True
 
-    def _with_resource(self, client: ClientMetadata) -> ClientMetadata:
+    def _with_resource(self, client: NewClient) -> NewClient:
         """A client named `app-svc` stands for the resource, unless the seed says otherwise."""
         if client.client_id == "app-svc" and client.resource is None:
             return msgspec.structs.replace(client, resource=self._resource)

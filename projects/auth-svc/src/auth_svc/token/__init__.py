@@ -3,7 +3,7 @@
 from auth_svc.token.access import AccessTokens
 from auth_svc.token.client_credentials import ClientCredentials
 from auth_svc.token.endpoint import TokenEndpoint
-from auth_svc.token.grant import Authorized, Grant, Outcome, Refusal
+from auth_svc.token.grant import Actor, Authorized, Grant, Outcome, Refusal
 from auth_svc.token.issuer import AccessClaims, TokenIssuer
 from auth_svc.token.refresh import Refresh
 from auth_svc.token.scope import narrow, parse_scope
@@ -12,6 +12,7 @@ from auth_svc.wire import Form
 __all__ = [
     "AccessClaims",
     "AccessTokens",
+    "Actor",
     "Authorized",
     "ClientCredentials",
     "Form",

@@ -8,7 +8,15 @@ import msgspec
 from auth_svc.clients import Client
 from auth_svc.db import Connection
 from auth_svc.errors import OAuthError
+from auth_svc.grants import NO_TERMS, Confirmation, Terms
 from auth_svc.wire import Form
+
+
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who acts for the subject: the claim `act` (RFC 8693 section 4.1). Only the outermost counts for access."""
+
+    sub: str
+    act: "Actor | None" = None
 
 
 class Authorized(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +44,12 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an ID token goes with it (`openid` was granted)."""
     resource: tuple[str, ...] = ()
     """The resources that the grant was limited to (RFC 8707); empty: no limit."""
+    terms: Terms = NO_TERMS
+    """What the grant says beyond that; it goes into its tokens and is kept with it."""
+    confirmation: Confirmation | None = None
+    """The key that the access token is bound to."""
+    actor: Actor | None = None
+    """Who acts for the subject (token exchange)."""
     renews: datetime | None = None
     """For a refresh: when the grant that it renews ends for good. None: the grant begins here."""
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidTarget
 from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, OPENID, SHIPMENT_SCOPES
-from auth_svc.token.grant import Authorized
+from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
 from lib_one.event import new_id
 
@@ -34,8 +35,12 @@ class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True
     sid: str | None = None
     grant_id: str | None = None
     auth_time: int | None = None
+    acr: str | None = None
     amr: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    cnf: grants.Confirmation | None = None
+    act: Actor | None = None
+    authorization_details: tuple[dict[str, Any], ...] = ()
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -59,6 +64,7 @@ class IdClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
     at_hash: str
     auth_time: int | None = None
     nonce: str | None = None
+    acr: str | None = None
     amr: tuple[str, ...] = ()
     sid: str | None = None
 
@@ -146,8 +152,12 @@ class TokenIssuer:
                     sid=authorized.session_id,
                     grant_id=authorized.grant_id,
                     auth_time=auth_time,
+                    acr=authorized.terms.acr,
                     amr=authorized.amr,
                     roles=authorized.roles,
+                    cnf=authorized.confirmation,
+                    act=authorized.actor,
+                    authorization_details=authorized.terms.authorization_details,
                 )
             ),
         )
@@ -211,6 +221,7 @@ class TokenIssuer:
                     resource=authorized.resource,
                     auth_time=authorized.auth_time,
                     amr=authorized.amr,
+                    terms=authorized.terms,
                     expires_at=ends,
                 ),
                 now=now,
@@ -220,7 +231,7 @@ class TokenIssuer:
         return grants.renew(connection, authorized.grant_id, now=now, expires_at=min(now + self._refresh_life, ends))
 
     def _id_token(self, authorized: Authorized, client: Client, access_token: str, issued_at: int) -> str:
-        digest = hashlib.sha512 if client.id_token_alg == "EdDSA" else hashlib.sha256  # noqa: S105
+        digest = hashlib.sha512 if client.id_token_signed_response_alg == "EdDSA" else hashlib.sha256
         hashed = digest(access_token.encode()).digest()
         at_hash = base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
         claims = IdClaims(
@@ -232,7 +243,8 @@ class TokenIssuer:
             at_hash=at_hash,
             auth_time=None if authorized.auth_time is None else int(authorized.auth_time.timestamp()),
             nonce=authorized.nonce,
+            acr=authorized.terms.acr,
             amr=authorized.amr,
             sid=authorized.session_id,
         )
-        return self._keys.sign(client.id_token_alg, "JWT", _encode(claims))
+        return self._keys.sign(client.id_token_signed_response_alg, "JWT", _encode(claims))

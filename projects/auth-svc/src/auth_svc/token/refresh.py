@@ -72,6 +72,7 @@ class Refresh:
             issue_refresh=True,
             id_token=OPENID in scope,
             resource=grant.resource,
+            terms=grant.terms,
             renews=grant.expires_at,
         )
 

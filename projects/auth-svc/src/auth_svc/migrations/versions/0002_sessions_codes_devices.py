@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("nonce", sa.Text, nullable=True),
         sa.Column("resource", sa.Text, nullable=False),
+        sa.Column("terms", sa.Text, nullable=False),
         sa.Column("expires_at", UtcDateTime, nullable=False),
         sa.Column("used_at", UtcDateTime, nullable=True),
         sa.PrimaryKeyConstraint("code_hash", name="pk_authorization_codes"),
