@@ -56,7 +56,7 @@ class AuthService:
         self.ledger = ledger = Ledger(open_database(settings.database_url), Outbox(source=SOURCE, now=now), now)
 
         self.keys = KeyRing(ledger, self.secret_key)
-        self.clients = Clients(ledger.database, now)
+        self.clients = Clients(ledger.database, now, profile=settings.profile)
         self.accounts = Accounts(ledger)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
         client_secrets = self.secret_key.hasher("client secrets")

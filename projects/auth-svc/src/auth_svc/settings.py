@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -56,6 +56,10 @@ class Settings(BaseSettings):
 
     resource: str = "http://127.0.0.1:8401"
     """The resource identifier (RFC 8707) of app-svc: the audience of tokens with a scope `shipments:…`."""
+
+    profile: Literal["oauth21", "fapi2"] = "oauth21"
+    """The rules for clients that are not registered with a profile of their own: OAuth 2.1 with the Security BCP, or
+    the FAPI 2.0 Security Profile."""
 
     access_token_life: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(), le=timedelta(minutes=10))
     """How long an access token is good, ten minutes at most: the bus keeps a revocation for so long, and a resource

@@ -73,7 +73,7 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     resource: str | None = None
     """The resource server that it stands for: whose tokens it may introspect."""
     profile: Profile | None = None
-    """The rules that it must keep; None: those of the server."""
+    """The rules that it must keep; None: those of the server, which `Clients.find` fills in."""
     rotate_refresh_tokens: bool | None = None
     """Whether each use of a refresh token gives another; None: as its kind wants it (public yes, FAPI 2.0 no)."""
     refresh_grace: int = 0
@@ -88,6 +88,11 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     def confidential(self) -> bool:
         """Whether it proves who it is (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method != "none"
+
+    @property
+    def fapi2(self) -> bool:
+        """Whether the rules of the FAPI 2.0 Security Profile hold for it."""
+        return self.profile == "fapi2"
 
     def accepts_redirect(self, uri: str) -> bool:
         """Whether `uri` is registered: exact, but for the port of a loopback address."""

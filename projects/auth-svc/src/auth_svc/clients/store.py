@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, select, update
 from sqlalchemy.engine import Row
 
-from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.metadata import ClientMetadata, Profile
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import Now
 from lib_one.sql import Database
@@ -83,8 +83,9 @@ def _changeable(client: Client) -> dict[str, object]:
 class Clients:
     """Clients by id, from memory for a second: what the hot paths ask."""
 
-    def __init__(self, database: Database, now: Now) -> None:
+    def __init__(self, database: Database, now: Now, *, profile: Profile) -> None:
         self._database = database
+        self._profile = profile
         self._now = now
         self._cache: dict[str, tuple[datetime, Client]] = {}
 
@@ -98,6 +99,8 @@ class Clients:
         if client is None or client.disabled:
             self._cache.pop(client_id, None)
             return None
+        if client.profile is None:
+            client = msgspec.structs.replace(client, profile=self._profile)
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
         self._cache[client_id] = (now + _CACHE_LIFE, client)
