@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.worker import WorkerState
 
 from gui_proj.backend import Away, Refused
 from gui_proj.screens.board import BoardScreen
@@ -183,6 +184,19 @@ async def test_quit_works_while_the_network_hangs(gui: Open, *, key: str, sessio
         await screen.press(key)
         await eventually(lambda: not screen.app.is_running)
         assert screen.app.return_code in {0, None}
+
+
+async def test_an_answer_that_comes_while_its_screen_goes_harms_nothing(gui: Open) -> None:
+    backend = _Hanging([], now=lambda: SAMPLE_NOW)
+    async with gui(backend) as screen:
+        await eventually(lambda: isinstance(screen.app.screen, BoardScreen))
+        board = screen.app.screen
+        asking = [worker for worker in screen.app.workers if worker.group in {"rows", "counts"}]
+        assert asking
+        await board.query("*").remove()
+        backend.approved.set()  # what hangs is answered now
+        await board.remove()
+        assert {worker.state for worker in asking} == {WorkerState.CANCELLED}
 
 
 async def test_keys_are_shown_on_a_question_mark(gui: Open) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from textual.app import ComposeResult
+from textual.await_remove import AwaitRemove
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -24,6 +25,11 @@ class ServiceScreen(Screen[None]):
     def gui(self) -> "GuiApp":
         """The app that this screen belongs to."""
         return cast("GuiApp", self.app)
+
+    def remove(self) -> AwaitRemove:
+        """End the questions first: an answer must not find a screen that is half taken apart."""
+        self.workers.cancel_node(self)
+        return super().remove()
 
     def compose(self) -> ComposeResult:
         """The frame around `body`."""
