@@ -76,6 +76,8 @@ def enter_environment() -> None:
         stamp.write_text(made_from)
     environment = dict(os.environ, PATH=os.pathsep.join([str(Path(uv).parent), os.environ.get("PATH", "")]))
     environment.pop("VIRTUAL_ENV", None)
+    # Some images set it; then each of the many processes here would compile all that it imports, at every start.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     python = str(VENV / "bin" / "python")
     os.execve(python, [python, str(ROOT / "main.py"), *sys.argv[1:]], environment)
 

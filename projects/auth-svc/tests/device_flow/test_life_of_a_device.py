@@ -42,7 +42,7 @@ def world() -> Connection:
         connection.execute(
             clients_table.insert().values(
                 client_id=client_id,
-                metadata="{}",
+                metadata='{"scope":"openid shipments:read"}',
                 created_at=NOON,
             )
         )
