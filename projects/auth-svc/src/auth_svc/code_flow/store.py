@@ -16,13 +16,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from auth_svc import grants
 from auth_svc.code_flow.code import Code
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
+from lib_one.sql import InsertOnce
 
 codes = Table(
     "authorization_codes",
@@ -60,11 +59,7 @@ _CONSUME = (
     .where(codes.c.code_hash == bindparam("hash"), codes.c.used_at.is_(None), codes.c.expires_at > bindparam("now"))
     .values(used_at=bindparam("now"))
 )
-_COUNTED = {"preserve_rowcount": True}  # psycopg's count of an INSERT is dropped unless asked for
-_ANSWER = {
-    "sqlite": sqlite_insert(answered_requests).on_conflict_do_nothing().execution_options(**_COUNTED),
-    "postgresql": postgresql_insert(answered_requests).on_conflict_do_nothing().execution_options(**_COUNTED),
-}
+_ANSWER = InsertOnce(answered_requests)
 
 
 def keep(connection: Connection, code: Code, *, secret: str) -> None:
@@ -132,8 +127,7 @@ def withdraw(connection: Connection, *, user_id: str, client_id: str, since: dat
 
 def answer(connection: Connection, request_id: str, *, now: datetime) -> bool:
     """Mark a request as answered by its person; False if it was before."""
-    statement = _ANSWER[connection.dialect.name]
-    return connection.execute(statement, {"request_id": request_id, "answered_at": now}).rowcount == 1
+    return _ANSWER.run(connection, request_id=request_id, answered_at=now)
 
 
 def forget_expired(connection: Connection, now: datetime) -> None:

@@ -5,6 +5,7 @@
   they call `create_outbox(op)` and `create_inbox(op)`; the first one again where a release adds to the outbox
 - `Outbox`, `Relay`, `Inbox`: facts leave with the state that they tell of, and take effect once
 - `UtcDateTime`: the column type for every time
+- `InsertOnce`: one-time things are claimed by one statement
 - `Prepared`: a Core statement for the hot path, a quarter of the cost of `connection.execute`
 """
 
@@ -12,6 +13,7 @@ from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.database import Database, open_database
 from lib_one.sql.errors import DatabaseClosedError, DatabaseError, DatabaseUnavailableError, WorkAbortedError
 from lib_one.sql.inbox import Inbox
+from lib_one.sql.insert_once import InsertOnce
 from lib_one.sql.migration import create_inbox, create_outbox, upgrade
 from lib_one.sql.outbox import Outbox
 from lib_one.sql.prepared import Prepared
@@ -23,6 +25,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnavailableError",
     "Inbox",
+    "InsertOnce",
     "Outbox",
     "Prepared",
     "Relay",

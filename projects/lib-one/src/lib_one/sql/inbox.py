@@ -3,12 +3,10 @@
 from datetime import timedelta
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, delete
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from lib_one.event import Now
 from lib_one.sql.column_types import UtcDateTime
-from lib_one.sql.prepared import Prepared
+from lib_one.sql.insert_once import InsertOnce
 
 metadata = MetaData()
 
@@ -24,10 +22,7 @@ inbox_table = Table(
 KEPT = timedelta(days=7)
 """How long a delivery is remembered: longer than any bus here repeats one."""
 
-_INSERTS = {
-    "sqlite": Prepared(sqlite_insert(inbox_table).on_conflict_do_nothing()),
-    "postgresql": Prepared(postgresql_insert(inbox_table).on_conflict_do_nothing()),
-}
+_RECEIVE = InsertOnce(inbox_table)
 
 
 class Inbox:
@@ -39,8 +34,7 @@ class Inbox:
 
     def first_time(self, connection: Connection, event_id: str) -> bool:
         """Remember this event. False: it was handled before, so do nothing and acknowledge."""
-        insert = _INSERTS[connection.dialect.name]
-        return insert.run(connection, consumer=self._consumer, event_id=event_id, received_at=self._now()) == 1
+        return _RECEIVE.run(connection, consumer=self._consumer, event_id=event_id, received_at=self._now())
 
     def prune(self, connection: Connection, *, older_than: timedelta = KEPT) -> int:
         """Forget deliveries that are older; returns how many."""
