@@ -111,7 +111,12 @@ class AuthService:
             [
                 AuthorizationCode(self.revocation),
                 DeviceCode(life=settings.device_code_life),
-                Refresh(ledger, self.revocation),
+                Refresh(
+                    ledger,
+                    self.revocation,
+                    self.secret_key.hasher("refresh token successors"),
+                    life=settings.refresh_token_life,
+                ),
                 ClientCredentials(),
             ],
         )

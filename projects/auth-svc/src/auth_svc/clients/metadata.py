@@ -75,9 +75,9 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     profile: Profile | None = None
     """The rules that it must keep; None: those of the server, which `Clients.find` fills in."""
     rotate_refresh_tokens: bool | None = None
-    """Whether each use of a refresh token gives another; None: as its kind wants it (public yes, FAPI 2.0 no)."""
+    """Whether each use of a refresh token gives another; None: unless the rules of FAPI 2.0 hold for it."""
     refresh_grace: int = 0
-    """Seconds in which a refresh token that was just rotated gives the same successor again."""
+    """Seconds in which a refresh token that was just rotated gives the same successor again; at most 60."""
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -93,6 +93,17 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     def fapi2(self) -> bool:
         """Whether the rules of the FAPI 2.0 Security Profile hold for it."""
         return self.profile == "fapi2"
+
+    @property
+    def rotates(self) -> bool:
+        """Whether its refresh tokens rotate.
+
+        Those of public clients do, whatever else is said: nothing else shows that a copy is about (OAuth 2.1 section
+        4.3.1). FAPI 2.0 section 5.3.2.1 forbids it as a routine.
+        """
+        if not self.confidential:
+            return True
+        return not self.fapi2 if self.rotate_refresh_tokens is None else self.rotate_refresh_tokens
 
     def accepts_redirect(self, uri: str) -> bool:
         """Whether `uri` is registered: exact, but for the port of a loopback address."""

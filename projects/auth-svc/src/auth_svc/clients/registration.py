@@ -19,6 +19,8 @@ from lib_one.event import subject_token
 
 SHORTEST_SECRET = 32
 """Characters. `new_secret` makes 43; a fast hash is only enough for what nobody can guess."""
+LONGEST_GRACE = 60
+"""Seconds. Parallel requests come within a few; the longer it is, the longer a thief may use a copy unseen."""
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE)
 
 
@@ -130,6 +132,10 @@ def _problems(new: NewClient) -> Iterable[str]:
         yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
     if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
         yield "authorization_code needs a redirect URI"
+    if new.rotate_refresh_tokens is False and not new.confidential:
+        yield "refresh tokens of public clients rotate (OAuth 2.1 section 4.3.1)"
+    if not 0 <= new.refresh_grace <= LONGEST_GRACE:
+        yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
     if new.id_token_signed_response_alg not in ALGORITHMS:
         yield f"unknown algorithm {new.id_token_signed_response_alg!r}"
     for uri in new.redirect_uris:

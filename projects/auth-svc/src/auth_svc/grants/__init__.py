@@ -1,7 +1,7 @@
 """Grants: what a person let a client do, from consent to revocation, and the family of refresh tokens that renews it.
 
-A refresh token is used once. Each use gives the next one; an old one that comes back means that two parties hold the
-family, so all of it ends (RFC 9700 section 4.14).
+Where refresh tokens rotate, one is used once and each use gives the next; an old one that comes back means that two
+parties hold the family, so all of it ends (RFC 9700 section 4.14). Who rotates is for `clients` to say.
 """
 
 from auth_svc.grants.store import (
@@ -12,6 +12,7 @@ from auth_svc.grants.store import (
     find_refresh_token,
     forget_expired,
     live_of,
+    prolong,
     renew,
     revoke,
     revoke_of_client,
@@ -34,6 +35,7 @@ __all__ = [
     "forget_expired",
     "from_text",
     "live_of",
+    "prolong",
     "renew",
     "revoke",
     "revoke_of_client",

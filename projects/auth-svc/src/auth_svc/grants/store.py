@@ -32,7 +32,7 @@ refresh_tokens = Table(
     metadata,
     Column("token_hash", LargeBinary(32), primary_key=True),
     Column("grant_id", String(36), ForeignKey("grants.grant_id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("created_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant, nullable=True),
 )
@@ -60,7 +60,13 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
 
     grant: StoredGrant
     expires_at: datetime
-    used: bool
+    used_at: datetime | None
+    """When it was rotated away."""
+
+    @property
+    def used(self) -> bool:
+        """Whether it was rotated away."""
+        return self.used_at is not None
 
 
 class LiveGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +91,11 @@ _ROTATE = Prepared(
     .where(refresh_tokens.c.token_hash == bindparam("old"), refresh_tokens.c.used_at.is_(None))
     .values(used_at=bindparam("at"))
 )
+_PROLONG = Prepared(
+    update(refresh_tokens)
+    .where(refresh_tokens.c.token_hash == bindparam("kept"), refresh_tokens.c.used_at.is_(None))
+    .values(renewed_at=bindparam("at"), expires_at=bindparam("until"))
+)
 
 
 def begin(connection: Connection, grant: StoredGrant, *, now: datetime) -> None:
@@ -106,11 +117,18 @@ def begin(connection: Connection, grant: StoredGrant, *, now: datetime) -> None:
     )
 
 
-def renew(connection: Connection, grant_id: str, *, now: datetime, expires_at: datetime) -> str:
-    """Make the next refresh token of a grant and return it; only its hash is kept."""
-    token = new_token()
-    _RENEW.run(connection, token_hash=token_hash(token), grant_id=grant_id, created_at=now, expires_at=expires_at)
+def renew(
+    connection: Connection, grant_id: str, *, now: datetime, expires_at: datetime, token: str | None = None
+) -> str:
+    """Make the next refresh token of a grant, or take `token` for it, and return it; only its hash is kept."""
+    token = token or new_token()
+    _RENEW.run(connection, token_hash=token_hash(token), grant_id=grant_id, renewed_at=now, expires_at=expires_at)
     return token
+
+
+def prolong(connection: Connection, token: str, *, now: datetime, expires_at: datetime) -> bool:
+    """A refresh token was used and stays: it is good until `expires_at`. False if it was rotated away."""
+    return _PROLONG.run(connection, kept=token_hash(token), at=now, until=expires_at) == 1
 
 
 def find_refresh_token(connection: Connection, token: str) -> RefreshToken | None:
@@ -131,13 +149,13 @@ def find_refresh_token(connection: Connection, token: str) -> RefreshToken | Non
         expires_at=row.expires_at,
         revoked=row.revoked_at is not None,
     )
-    return RefreshToken(grant=grant, expires_at=row.token_expires_at, used=row.used_at is not None)
+    return RefreshToken(grant=grant, expires_at=row.token_expires_at, used_at=row.used_at)
 
 
 def live_of(connection: Connection, user_id: str, *, now: datetime) -> list[LiveGrant]:
     """The grants of a person that can still be renewed, the oldest first."""
     statement = (
-        select(grants, refresh_tokens.c.created_at.label("renewed_at"))
+        select(grants, refresh_tokens.c.renewed_at)
         .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
         .where(
             grants.c.user_id == user_id,

@@ -39,7 +39,7 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str | None = None
     """To be repeated in the ID token of the first answer."""
     issue_refresh: bool = False
-    """Whether a refresh token goes with it (`offline_access` was granted and the client may)."""
+    """Whether a grant begins that can be refreshed (`offline_access` was granted and the client may)."""
     id_token: bool = False
     """Whether an ID token goes with it (`openid` was granted)."""
     resource: tuple[str, ...] = ()
@@ -50,8 +50,8 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """The key that the access token is bound to."""
     actor: Actor | None = None
     """Who acts for the subject (token exchange)."""
-    renews: datetime | None = None
-    """For a refresh: when the grant that it renews ends for good. None: the grant begins here."""
+    refresh_token: str | None = None
+    """For a refresh: the next refresh token, if there is one. With it, the grant goes on and does not begin here."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

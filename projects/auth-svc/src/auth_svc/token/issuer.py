@@ -161,7 +161,9 @@ class TokenIssuer:
                 )
             ),
         )
-        refresh_token = self._refresh_token(connection, authorized, now) if authorized.issue_refresh else None
+        refresh_token = authorized.refresh_token
+        if authorized.issue_refresh:
+            refresh_token = self._begin_grant(connection, authorized, now)
         id_token = self._id_token(authorized, client, access_token, issued_at) if authorized.id_token else None
         self._ledger.outbox.record(
             connection,
@@ -205,30 +207,27 @@ class TokenIssuer:
             scope = tuple(name for name in scope if name not in _SHIPMENT_SCOPES)
         return scope, audience if len(audience) > 1 else audience[0]
 
-    def _refresh_token(self, connection: Connection, authorized: Authorized, now: datetime) -> str:
+    def _begin_grant(self, connection: Connection, authorized: Authorized, now: datetime) -> str:
         if authorized.grant_id is None or authorized.auth_time is None:
             raise ValueError("a refresh token needs a person's grant")
-        ends = now + self._grant_life
-        if authorized.renews is None:
-            grants.begin(
-                connection,
-                grants.StoredGrant(
-                    grant_id=authorized.grant_id,
-                    user_id=authorized.subject,
-                    client_id=authorized.client_id,
-                    session_id=authorized.session_id,
-                    scope=authorized.scope,
-                    resource=authorized.resource,
-                    auth_time=authorized.auth_time,
-                    amr=authorized.amr,
-                    terms=authorized.terms,
-                    expires_at=ends,
-                ),
-                now=now,
-            )
-        else:
-            ends = authorized.renews
-        return grants.renew(connection, authorized.grant_id, now=now, expires_at=min(now + self._refresh_life, ends))
+        grants.begin(
+            connection,
+            grants.StoredGrant(
+                grant_id=authorized.grant_id,
+                user_id=authorized.subject,
+                client_id=authorized.client_id,
+                session_id=authorized.session_id,
+                scope=authorized.scope,
+                resource=authorized.resource,
+                auth_time=authorized.auth_time,
+                amr=authorized.amr,
+                terms=authorized.terms,
+                expires_at=now + self._grant_life,
+            ),
+            now=now,
+        )
+        expires_at = now + min(self._refresh_life, self._grant_life)
+        return grants.renew(connection, authorized.grant_id, now=now, expires_at=expires_at)
 
     def _id_token(self, authorized: Authorized, client: Client, access_token: str, issued_at: int) -> str:
         digest = hashlib.sha512 if client.id_token_signed_response_alg == "EdDSA" else hashlib.sha256

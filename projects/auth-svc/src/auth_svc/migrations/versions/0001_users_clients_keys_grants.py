@@ -71,7 +71,7 @@ def upgrade() -> None:
         "refresh_tokens",
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("grant_id", sa.String(36), nullable=False),
-        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("renewed_at", UtcDateTime, nullable=False),
         sa.Column("expires_at", UtcDateTime, nullable=False),
         sa.Column("used_at", UtcDateTime, nullable=True),
         sa.PrimaryKeyConstraint("token_hash", name="pk_refresh_tokens"),
