@@ -1,4 +1,4 @@
-"""JOSE by hand over `cryptography`: making keys, JWK, signing and verifying the three algorithms.
+"""JOSE by hand over `cryptography`: making keys, JWK, signing and verifying.
 
 A library's general case costs more than the signature itself; the formats (RFC 7515, 7517, 7518, 8037) are small, and
 the tests check what comes out with joserfc.
@@ -20,6 +20,7 @@ type PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519P
 
 _ECDSA = ec.ECDSA(SHA256())
 _PKCS1 = padding.PKCS1v15()
+_PSS = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
 _SHA256 = SHA256()
 
 
@@ -102,8 +103,8 @@ def sign(key: PrivateKey, data: bytes) -> bytes:
     return key.sign(data)
 
 
-def verify(key: PublicKey, signature: bytes, data: bytes) -> bool:
-    """Check a JWS signature."""
+def verify(key: PublicKey, signature: bytes, data: bytes, algorithm: str) -> bool:
+    """Check a JWS signature. The key is of the kind that `algorithm` needs."""
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             if len(signature) != 64:
@@ -111,7 +112,7 @@ def verify(key: PublicKey, signature: bytes, data: bytes) -> bool:
             der = encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
             key.verify(der, data, _ECDSA)
         elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, _PKCS1, _SHA256)
+            key.verify(signature, data, _PSS if algorithm == "PS256" else _PKCS1, _SHA256)
         else:
             key.verify(signature, data)
     except (InvalidSignature, ValueError):

@@ -111,7 +111,7 @@ class KeyRing:
             key = self._keys[found.kid]
             if found.typ != typ or found.alg != key.stored.algorithm:
                 raise UnverifiedTokenError("another type or algorithm")
-            if not jose.verify(key.public, jose.decode64(signature), signed):
+            if not jose.verify(key.public, jose.decode64(signature), signed, found.alg):
                 raise UnverifiedTokenError("wrong signature")
             return jose.decode64(payload)
         except (ValueError, KeyError) as error:  # msgspec's and Unicode's errors are ValueErrors
