@@ -16,5 +16,6 @@
     /health  /ready                             health
 
 What has no address: `clients/` and `users/` (who asks), `grants/` (what a person allowed, and its refresh tokens),
-`seed/`, `housekeeping`, `commands` (the operator's), `settings`, and `app`, where all of it is put together.
+`deliveries/` (messages to clients that must arrive), `seed/`, `housekeeping`, `commands` (the operator's), `settings`,
+and `app`, where all of it is put together.
 """

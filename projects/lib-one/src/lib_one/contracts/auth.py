@@ -179,6 +179,40 @@ class SigningKeyActivated(AuthFact, frozen=True, kw_only=True):
         return self.key_id
 
 
+@contract("delivery.made.v1")
+class DeliveryMade(AuthFact, frozen=True, kw_only=True):
+    """A client has taken a message, such as that a sign-in is over, or is no longer to be told."""
+
+    delivery_id: str
+    kind: str
+    client_id: str
+    attempts: int
+
+    def subject(self) -> str:
+        return self._subject("delivery", "made")
+
+    def aggregate(self) -> str:
+        return self.delivery_id
+
+
+@contract("delivery.abandoned.v1")
+class DeliveryAbandoned(AuthFact, frozen=True, kw_only=True):
+    """A client did not take a message for so long that it is not tried any more."""
+
+    delivery_id: str
+    kind: str
+    client_id: str
+    attempts: int
+    problem: str
+    """Of the last attempt: the status of its answer, or the kind of failure."""
+
+    def subject(self) -> str:
+        return self._subject("delivery", "abandoned")
+
+    def aggregate(self) -> str:
+        return self.delivery_id
+
+
 @contract("token.revoked.v1")
 class TokenRevoked(Contract, frozen=True, kw_only=True):
     """One access token, named by its `jti`, is no longer good."""
