@@ -7,6 +7,8 @@ import msgspec
 from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.protocol import SCOPES
+from auth_svc.signin import ACR_VALUES
+from auth_svc.users import CLAIMS
 from auth_svc.wire import Endpoint, Fixed
 
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
@@ -36,13 +38,14 @@ def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "claim_types_supported": ["normal"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash",
-            "name", "preferred_username", "updated_at", "roles", "email", "email_verified",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+            *(name for names in CLAIMS.values() for name in names),
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "acr_values_supported": list(ACR_VALUES),
     }  # fmt: skip
 
 

@@ -141,6 +141,13 @@ class ConsentRequired(OAuthError):  # noqa: N818
     description = "The user must consent."
 
 
+class UnmetAuthenticationRequirements(OAuthError):  # noqa: N818
+    """RFC 9470 section 5: the sign-in that was asked for (`acr_values`, or an essential `acr`) does not exist here."""
+
+    code = "unmet_authentication_requirements"
+    description = "The authentication that was asked for is not possible here."
+
+
 class RequestNotSupported(OAuthError):  # noqa: N818
     """OIDC Core section 3.1.2.6: the parameter `request`."""
 

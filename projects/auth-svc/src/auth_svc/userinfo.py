@@ -36,18 +36,8 @@ class UserinfoEndpoint:
         user = self._ledger.database.lookup(lambda connection: users.find(connection, claims.sub))
         if user is None or user.disabled:
             raise InvalidToken
-        answer: dict[str, object] = {"sub": user.user_id}
-        if "profile" in claims.scopes:
-            answer |= {
-                "name": user.name,
-                "preferred_username": user.username,
-                "updated_at": int(user.updated_at.timestamp()),
-                "roles": list(user.roles),
-            }
-        if "email" in claims.scopes:
-            # Nobody proved to us that mail sent there arrives.
-            answer |= {"email": user.email, "email_verified": False}
-        return answer
+        names = (*users.claims_of_scopes(claims.scopes), *claims.userinfo_claims)
+        return {"sub": user.user_id} | users.claims_about(user, names)
 
 
 async def _bearer(request: Request) -> str | None:

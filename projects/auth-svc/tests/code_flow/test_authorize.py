@@ -173,7 +173,8 @@ async def test_resource_may_be_repeated_rfc8707_2(person: Any, house: Any) -> No
 
 
 async def test_empty_parameter_is_an_absent_one_and_unknown_ones_are_ignored_oauth21_3_1(person: Any) -> None:
-    await person.code(request="", prompt="", max_age="", display="page", ui_locales="de", claims="{}", acr_values="x")
+    locales = {"ui_locales": "de", "claims_locales": "de"}
+    await person.code(request="", prompt="", max_age="", display="page", claims="{}", acr_values="", **locales)
     assert person.answer["code"]
 
 

@@ -21,7 +21,7 @@ def asked(
     prompt: tuple[str, ...] = (),
     max_age: int | None = None,
     state: str | None = None,
-    subject: str | None = None,
+    subjects: tuple[str, ...] | None = None,
 ) -> AuthorizationRequest:
     return AuthorizationRequest(
         id="1",
@@ -33,7 +33,7 @@ def asked(
         state=state,
         prompt=prompt,
         max_age=max_age,
-        subject=subject,
+        subjects=subjects,
     )
 
 
@@ -55,9 +55,9 @@ BEFORE, AFTER = NOON - timedelta(minutes=5), NOON + timedelta(seconds=5)
         (asked(max_age=0), AFTER, True, True, Step.NOTHING),
         (asked(max_age=309), BEFORE, True, True, Step.SIGN_IN),
         (asked(max_age=311), BEFORE, True, True, Step.NOTHING),
-        (asked(subject="me"), BEFORE, True, True, Step.NOTHING),
-        (asked(subject="you"), BEFORE, True, True, Step.SIGN_IN),
-        (asked(subject="you"), AFTER, True, True, Step.REFUSE),
+        (asked(subjects=("me",)), BEFORE, True, True, Step.NOTHING),
+        (asked(subjects=("you",)), BEFORE, True, True, Step.SIGN_IN),
+        (asked(subjects=("you",)), AFTER, True, True, Step.REFUSE),
     ],
 )
 def test_who_must_be_asked(

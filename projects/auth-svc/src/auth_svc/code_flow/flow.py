@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from auth_svc.clients import Client
+from auth_svc.code_flow.claims import in_all, read_claims
 from auth_svc.errors import (
     InvalidRequest,
     InvalidScope,
@@ -23,10 +24,14 @@ from auth_svc.errors import (
     RequestNotSupported,
     RequestUriNotSupported,
     UnauthorizedClient,
+    UnmetAuthenticationRequirements,
     UnsupportedResponseType,
 )
-from auth_svc.protocol import AUTHORIZATION_CODE
+from auth_svc.grants import ClaimsRequest
+from auth_svc.protocol import AUTHORIZATION_CODE, OPENID
+from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope
+from auth_svc.users import scopes_of_claims
 from auth_svc.web import Fields
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -49,11 +54,18 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str | None = None
     prompt: tuple[str, ...] = ()
     max_age: int | None = None
-    """Seconds."""
+    """Seconds, as asked for or as the client is registered (`default_max_age`)."""
     login_hint: str | None = None
     resource: tuple[str, ...] = ()
-    subject: str | None = None
-    """The only person who may answer (`id_token_hint`), by user id."""
+    subjects: tuple[str, ...] | None = None
+    """The only people who may answer (`id_token_hint`, the claim `sub`), by user id; None: anybody."""
+    claims: ClaimsRequest | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What the person is asked about: the scope, and those scopes that would tell what `claims` asks for."""
+        asked = () if self.claims is None else scopes_of_claims((*self.claims.userinfo, *self.claims.id_token))
+        return (*self.scope, *(scope for scope in asked if scope not in self.scope))
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,23 @@ def max_age_is_a_number(question: Question) -> None:
         raise InvalidRequest("max_age")
 
 
+def claims_are_understood(question: Question) -> None:
+    """OIDC Core section 5.5."""
+    read_claims(question.fields, question.client)
+
+
+def context_can_be_reached(question: Question) -> None:
+    """RFC 9470 section 5: tokens that the resource server would refuse again make clients run in circles."""
+    fields, client = question.fields, question.client
+    wishes = read_claims(fields, client)
+    asked: Collection[str] = fields.get("acr_values", "").split()
+    if not asked and not wishes.names_context:
+        asked = client.default_acr_values
+    for contexts in (asked or None, wishes.contexts):
+        if contexts is not None and not set(contexts) & set(ACR_VALUES):
+            raise UnmetAuthenticationRequirements
+
+
 def resources_are_known(question: Question) -> None:
     """RFC 8707 section 2."""
     if not set(question.fields.every("resource")) <= set(question.resources):
@@ -164,6 +193,8 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     scope_leaves_something,
     prompt_makes_sense,
     max_age_is_a_number,
+    claims_are_understood,
+    context_can_be_reached,
     resources_are_known,
 )
 
@@ -205,21 +236,24 @@ def authorization_request(
     """
     for check in ORDER_OF_CHECKS:
         check(question)
-    fields = question.fields
+    fields, client = question.fields, question.client
+    scope = requested_scope(fields, client)
+    wishes = read_claims(fields, client)
     return AuthorizationRequest(
         id=id,
         asked_at=now,
         client_id=question.client.client_id,
         redirect_uri=redirect_uri,
-        scope=requested_scope(fields, question.client),
+        scope=scope,
         code_challenge=fields["code_challenge"],
         state=echoed_state(fields),
         nonce=fields.get("nonce"),
         prompt=tuple(sorted(set(fields.get("prompt", "").split()))),
-        max_age=int(fields["max_age"]) if "max_age" in fields else None,
+        max_age=int(fields["max_age"]) if "max_age" in fields else client.default_max_age,
         login_hint=fields.get("login_hint"),
         resource=fields.every("resource"),
-        subject=subject,
+        subjects=in_all(None if subject is None else (subject,), wishes.subjects),
+        claims=wishes.told if OPENID in scope else None,
     )
 
 
@@ -253,7 +287,7 @@ def next_step(
     if user_id is None or auth_time is None:
         return Step.SIGN_IN
     answered = auth_time >= request.asked_at
-    if request.subject not in (None, user_id):
+    if request.subjects is not None and user_id not in request.subjects:
         return Step.REFUSE if answered else Step.SIGN_IN
     if "login" in request.prompt and not answered:
         return Step.SIGN_IN

@@ -24,13 +24,14 @@ from auth_svc.code_flow.flow import (
 )
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError, redirect_location
-from auth_svc.grants import NO_TERMS
+from auth_svc.grants import Terms
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
     Browser,
     Errand,
     SignedIn,
+    acr_of,
     consented_scopes,
     remember_consent,
     scopes_in_words,
@@ -143,7 +144,7 @@ class CodeFlowPages:
             client_name=client.client_name,
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
-            scopes=scopes_in_words(scope),
+            scopes=scopes_in_words(narrow(asked.shown, found.user.scopes)),
             narrowed=len(scope) < len(asked.scope),
             redirect_host=host,
             on_this_computer=host in _LOOPBACK,
@@ -187,7 +188,13 @@ class CodeFlowPages:
         if not store.answer(connection, asked.id, now=now):
             return False
         if client.confidential:
-            remember_consent(connection, user_id=found.user.user_id, client_id=client.client_id, scopes=scope, now=now)
+            remember_consent(
+                connection,
+                user_id=found.user.user_id,
+                client_id=client.client_id,
+                scopes=narrow(asked.shown, found.user.scopes),
+                now=now,
+            )
         code = self._keep_code(connection, asked, found, scope, secret)
         self._ledger.outbox.record(
             connection,
@@ -212,7 +219,7 @@ class CodeFlowPages:
             scope=scope,
             nonce=asked.nonce,
             resource=asked.resource,
-            terms=NO_TERMS,
+            terms=Terms(acr=acr_of(found.session.amr), claims=asked.claims),
             expires_at=self._ledger.now() + self._code_life,
         )
         store.keep(connection, code, secret=secret)
@@ -229,7 +236,7 @@ class CodeFlowPages:
             asked,
             user_id=found.user.user_id if found else None,
             auth_time=found.session.auth_time if found else None,
-            remembered=found is not None and set(narrow(asked.scope, found.user.scopes)) <= allowed,
+            remembered=found is not None and set(narrow(asked.shown, found.user.scopes)) <= allowed,
             confidential=client.confidential,
             now=self._ledger.now(),
         )

@@ -16,6 +16,7 @@ from auth_svc.errors import (
     InvalidScope,
     SlowDown,
 )
+from auth_svc.grants import Terms
 from auth_svc.protocol import DEVICE_CODE, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
 from auth_svc.token import Authorized, Form, Outcome, Refusal, narrow
 
@@ -87,4 +88,5 @@ class DeviceCode:
             issue_refresh=OFFLINE_ACCESS in scope and REFRESH_TOKEN in client.grant_types,
             id_token=OPENID in scope,
             resource=device.resource,
+            terms=Terms(acr=signin.acr_of(approval.amr)),
         )

@@ -15,10 +15,10 @@ class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
 
 class ClaimsRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The parameter `claims` (OIDC Core section 5.5): names of claims, each with what was said about it or null."""
+    """The claims about a person that the parameter `claims` asked for (OIDC Core section 5.5), by where they go."""
 
-    userinfo: dict[str, dict[str, Any] | None] = {}
-    id_token: dict[str, dict[str, Any] | None] = {}
+    userinfo: tuple[str, ...] = ()
+    id_token: tuple[str, ...] = ()
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,7 +9,17 @@ A page that needs a signed-in person sends the browser to `Browser.sign_in` with
 """
 
 from auth_svc.signin.browser import Browser
-from auth_svc.signin.flow import Errand, Limit, ScopeInWords, Session, SignedIn, network_of, scopes_in_words
+from auth_svc.signin.flow import (
+    ACR_VALUES,
+    Errand,
+    Limit,
+    ScopeInWords,
+    Session,
+    SignedIn,
+    acr_of,
+    network_of,
+    scopes_in_words,
+)
 from auth_svc.signin.routes import SignInPages
 from auth_svc.signin.store import (
     TooManyAttempts,
@@ -24,6 +34,7 @@ from auth_svc.signin.store import (
 )
 
 __all__ = [
+    "ACR_VALUES",
     "Browser",
     "Errand",
     "Limit",
@@ -32,6 +43,7 @@ __all__ = [
     "SignInPages",
     "SignedIn",
     "TooManyAttempts",
+    "acr_of",
     "consented_scopes",
     "consents_of",
     "forget_consents",

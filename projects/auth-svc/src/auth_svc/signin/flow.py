@@ -13,6 +13,15 @@ from auth_svc.users import User
 PASSWORD: Final = ("pwd",)
 """`amr` of a sign-in by password (RFC 8176 section 2)."""
 
+_BY_PASSWORD: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+ACR_VALUES: Final = (_BY_PASSWORD,)
+"""The authentication contexts that a sign-in here can reach: absolute URIs, as OIDC Core section 2 wants them."""
+
+
+def acr_of(amr: tuple[str, ...]) -> str | None:
+    """The authentication context of a sign-in by these methods."""
+    return _BY_PASSWORD if "pwd" in amr else None
+
 
 @dataclass(frozen=True)
 class Session:

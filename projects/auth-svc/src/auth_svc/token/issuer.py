@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from auth_svc import grants
+from auth_svc import grants, users
 from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidTarget
@@ -41,6 +41,8 @@ class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True
     cnf: grants.Confirmation | None = None
     act: Actor | None = None
     authorization_details: tuple[dict[str, Any], ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
+    """What userinfo tells beyond the scope: the parameter `claims` (OIDC Core section 5.5)."""
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -158,13 +160,16 @@ class TokenIssuer:
                     cnf=authorized.confirmation,
                     act=authorized.actor,
                     authorization_details=authorized.terms.authorization_details,
+                    userinfo_claims=() if authorized.terms.claims is None else authorized.terms.claims.userinfo,
                 )
             ),
         )
         refresh_token = authorized.refresh_token
         if authorized.issue_refresh:
             refresh_token = self._begin_grant(connection, authorized, now)
-        id_token = self._id_token(authorized, client, access_token, issued_at) if authorized.id_token else None
+        id_token = None
+        if authorized.id_token:
+            id_token = self._id_token(connection, authorized, client, access_token, issued_at)
         self._ledger.outbox.record(
             connection,
             TokenIssued(
@@ -229,7 +234,9 @@ class TokenIssuer:
         expires_at = now + min(self._refresh_life, self._grant_life)
         return grants.renew(connection, authorized.grant_id, now=now, expires_at=expires_at)
 
-    def _id_token(self, authorized: Authorized, client: Client, access_token: str, issued_at: int) -> str:
+    def _id_token(
+        self, connection: Connection, authorized: Authorized, client: Client, access_token: str, issued_at: int
+    ) -> str:
         digest = hashlib.sha512 if client.id_token_signed_response_alg == "EdDSA" else hashlib.sha256
         hashed = digest(access_token.encode()).digest()
         at_hash = base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
@@ -246,4 +253,10 @@ class TokenIssuer:
             amr=authorized.amr,
             sid=authorized.session_id,
         )
-        return self._keys.sign(client.id_token_signed_response_alg, "JWT", _encode(claims))
+        payload = _encode(claims)
+        wanted = authorized.terms.claims
+        if wanted is not None and wanted.id_token:
+            user = users.find(connection, authorized.subject)
+            about = {} if user is None else users.claims_about(user, wanted.id_token)
+            payload = _encode(about | msgspec.to_builtins(claims))
+        return self._keys.sign(client.id_token_signed_response_alg, "JWT", payload)

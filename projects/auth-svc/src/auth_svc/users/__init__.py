@@ -2,15 +2,19 @@
 
 from auth_svc.protocol import scopes_for
 from auth_svc.users.accounts import AccountError, Accounts, Profile, hash_password
+from auth_svc.users.claims import CLAIMS, claims_about, claims_of_scopes, scopes_of_claims
 from auth_svc.users.passwords import Passwords
 from auth_svc.users.store import User, end_sign_ins, everyone, find, find_by_username, is_closed, password_of
 
 __all__ = [
+    "CLAIMS",
     "AccountError",
     "Accounts",
     "Passwords",
     "Profile",
     "User",
+    "claims_about",
+    "claims_of_scopes",
     "end_sign_ins",
     "everyone",
     "find",
@@ -19,4 +23,5 @@ __all__ = [
     "is_closed",
     "password_of",
     "scopes_for",
+    "scopes_of_claims",
 ]
