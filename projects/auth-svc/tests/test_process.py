@@ -217,6 +217,10 @@ def test_operator_registers_a_client_whose_secret_works(installation: Installati
         ("clients", "enable", "simulator"),
         ("clients", "revoke", "nobody"),
         ("keys", "rotate", "HS256"),
+        ("keys", "retire", "nothing"),
+        ("keys", "import", "/nowhere/key.pem"),
+        ("keys", "import", "-"),
+        ("keys", "import", "-", "--algorithm", "RS512"),
         ("keys", "distrust", "nothing"),
     ],
 )
@@ -237,6 +241,26 @@ def test_operator_rotates_and_distrusts_keys(installation: Installation) -> None
     assert any(made in line and "distrusted" in line for line in after)
     assert installation.run("migrate").returncode == 0
     assert installation.run("keys", "secret").returncode == 0
+
+
+def test_operator_imports_a_key_and_takes_it_back(installation: Installation, tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    pem = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "key.pem").write_bytes(pem)
+    key_id = installation.run("keys", "import", str(tmp_path / "key.pem"), "--algorithm", "PS256").stdout.strip()
+    assert f"{key_id}  PS256   announced, signs from " in installation.run("keys", "list").stdout
+    again = installation.run("keys", "import", "-", stdin=pem.decode())
+    assert (again.returncode, "there already" in again.stderr) == (1, True)
+    assert installation.run("keys", "retire", key_id).returncode == 0
+    listed = installation.run("keys", "list").stdout
+    assert key_id not in listed
+    signs = listed.split()[0]
+    refused = installation.run("keys", "retire", signs)
+    assert (refused.returncode, "signs: rotate" in refused.stderr) == (1, True)
 
 
 def test_seed_secrets_never_reach_arguments_or_help(installation: Installation) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from auth_svc import commands
+from auth_svc import commands, key_commands
 
 application = typer.Typer(
     name="auth-svc",
@@ -13,7 +13,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-application.add_typer(commands.keys, name="keys")
+application.add_typer(key_commands.keys, name="keys")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
 

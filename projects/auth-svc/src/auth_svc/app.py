@@ -19,7 +19,7 @@ from auth_svc.db import Ledger
 from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
 from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
-from auth_svc.keys import KeyRing
+from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.revocation import Revocation
 from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.seed import Seeding
@@ -55,7 +55,10 @@ class AuthService:
         upgrade(settings.database_url, package="auth_svc")
         self.ledger = ledger = Ledger(open_database(settings.database_url), Outbox(source=SOURCE, now=now), now)
 
-        self.keys = KeyRing(ledger, self.secret_key)
+        # An ID token is of use as a hint for as long as the sign-in lasts that it tells of.
+        last_use = max(settings.access_token_life, settings.session_life)
+        self.rotation = KeyRotation(ledger, self.secret_key, last_use=last_use)
+        self.keys = KeyRing(ledger, self.rotation)
         self.clients = Clients(ledger.database, now, profile=settings.profile)
         self.accounts = Accounts(ledger)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
@@ -89,6 +92,7 @@ class AuthService:
                 device_flow.forget_expired,
                 grants.forget_expired,
                 signin.forget_expired,
+                self.rotation.retire_due,
             ],
         )
 

@@ -1,4 +1,4 @@
-"""What an operator does from the command line to keys, clients and users.
+"""What an operator does from the command line to clients and users; `key_commands` has the rest.
 
 Each works on the database itself, so it does not need a running server; a server that runs sees it within seconds,
 and relays what was recorded. Passwords are typed or piped, never arguments: arguments are seen by every process.
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from auth_svc.settings import Settings
     from auth_svc.users import User
 
-keys = typer.Typer(help="Signing keys: list, rotate, distrust.", no_args_is_help=True)
 clients = typer.Typer(help="Clients: add, list, disable, enable, revoke.", no_args_is_help=True)
 users = typer.Typer(help="Users: add, list, password, roles, disable, enable, revoke.", no_args_is_help=True)
 
@@ -50,13 +49,22 @@ def read_settings() -> "Settings":
 def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
     from auth_svc.clients import RegistrationError
+    from auth_svc.keys import SigningKeyError
     from auth_svc.secret_key import SecretKeyError
     from auth_svc.seed import SeedError
     from auth_svc.server import PortInUseError
     from auth_svc.users import AccountError
     from lib_one.sql import DatabaseError
 
-    expected = (DatabaseError, RegistrationError, SecretKeyError, SeedError, PortInUseError, AccountError)
+    expected = (
+        DatabaseError,
+        RegistrationError,
+        SecretKeyError,
+        SeedError,
+        SigningKeyError,
+        PortInUseError,
+        AccountError,
+    )
     try:
         yield
     except expected as error:
@@ -79,60 +87,6 @@ def operate[T](work: "Callable[[AuthService, Connection], T]") -> T:
 
     with refusals():
         return asyncio.run(run())
-
-
-# --- keys -----------------------------------------------------------------------------------------------------------
-
-
-@keys.command("list")
-def list_keys() -> None:
-    """List the signing keys: id, algorithm, since when each signs."""
-    from auth_svc.keys import everything
-
-    for key in operate(lambda _app, connection: everything(connection)):
-        state = "distrusted" if key.distrusted else f"signs from {key.active_at.isoformat(timespec='seconds')}"
-        typer.echo(f"{key.key_id}  {key.algorithm:<6}  {state}")
-
-
-@keys.command()
-def rotate(
-    algorithm: Annotated[str, typer.Argument(help="ES256, RS256 or EdDSA.")] = "ES256",
-    now: Annotated[bool, typer.Option("--now", help="Sign with it at once: only after a key was lost.")] = False,
-) -> None:
-    """Make a new key. It is published now and signs a quarter of an hour later, when every cache has it."""
-    from auth_svc.keys import ALGORITHMS, ANNOUNCED
-
-    if algorithm not in ALGORITHMS:
-        fail(f"there is no {algorithm}: use one of {', '.join(ALGORITHMS)}")
-
-    def work(app: "AuthService", connection: "Connection") -> str:
-        moment = app.ledger.now()
-        return app.keys.create(connection, algorithm, active_at=moment if now else moment + ANNOUNCED)
-
-    typer.echo(operate(work))
-
-
-@keys.command()
-def distrust(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
-    """Make everything that a key has signed worthless, everywhere, at once. A new key takes its place."""
-
-    def work(app: "AuthService", connection: "Connection") -> bool:
-        return app.revocation.distrust_key(connection, key_id)
-
-    if not operate(work):
-        fail(f"no trusted key has the id {key_id}: see `auth-svc keys list`")
-    typer.echo(f"{key_id} is distrusted.")
-
-
-@keys.command()
-def secret() -> None:
-    """Make the file of the master secret (AUTH_SVC_SECRET_KEY_FILE) if there is none."""
-    from auth_svc import secret_key
-
-    settings = read_settings()
-    with refusals():
-        secret_key.load(settings.secret_key_file, create=True)
-    typer.echo(f"{settings.secret_key_file} holds the master secret: back it up apart from the database.")
 
 
 # --- clients --------------------------------------------------------------------------------------------------------

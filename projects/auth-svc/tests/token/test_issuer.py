@@ -10,7 +10,7 @@ from joserfc.jwk import KeySet
 from auth_svc.clients import NewClient
 from auth_svc.testing import House
 
-ALGORITHMS = ["ES256", "RS256", "EdDSA"]
+ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 
 
 async def keys(house: House) -> KeySet:

@@ -4,7 +4,7 @@ from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jws import JWSRegistry
 
-ALGORITHMS = ("ES256", "RS256", "EdDSA", "Ed25519")
+ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
 """Allowed values of `alg` (RFC 8725 section 3.1). EdDSA and Ed25519 are two names of one algorithm (RFC 9864)."""
 
 

@@ -1,4 +1,12 @@
-"""Signing keys: kept encrypted, published at /jwks, changed by announced rotation."""
+"""Signing keys: kept encrypted, published at /jwks, changed by announced rotation.
+
+jose       the formats and the algorithms
+foreign    keys and signatures of others: JWK and JWS as strangers give them
+store      the table
+rotation   the life of a key: announced, signing, superseded, retired
+imported   keys that an operator brings: PEM and JWK
+ring       the keys in memory: sign, verify, publish
+"""
 
 from auth_svc.keys.foreign import (
     FOREIGN_ALGORITHMS,
@@ -10,8 +18,10 @@ from auth_svc.keys.foreign import (
     public_key,
     thumbprint,
 )
+from auth_svc.keys.imported import read_private_key
 from auth_svc.keys.jose import PublicKey, verify
-from auth_svc.keys.ring import ANNOUNCED, KeyRing, UnverifiedTokenError
+from auth_svc.keys.ring import KeyRing, UnverifiedTokenError
+from auth_svc.keys.rotation import ANNOUNCED, KeyRotation, Phase, SigningKeyError, lives
 from auth_svc.keys.store import ALGORITHMS, DEFAULT_ALGORITHM, StoredKey, count, distrust, everything
 
 __all__ = [
@@ -22,16 +32,21 @@ __all__ = [
     "JwkError",
     "Jws",
     "KeyRing",
+    "KeyRotation",
     "MalformedJwsError",
+    "Phase",
     "PublicKey",
+    "SigningKeyError",
     "StoredKey",
     "UnverifiedTokenError",
     "count",
     "distrust",
     "everything",
     "key_fits",
+    "lives",
     "parse_jws",
     "public_key",
+    "read_private_key",
     "thumbprint",
     "verify",
 ]

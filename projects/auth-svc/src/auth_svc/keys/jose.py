@@ -1,4 +1,4 @@
-"""JOSE by hand over `cryptography`: making keys, JWK, signing and verifying.
+"""JOSE by hand over `cryptography`: making keys, JWK, signing and verifying the four algorithms.
 
 A library's general case costs more than the signature itself; the formats (RFC 7515, 7517, 7518, 8037) are small, and
 the tests check what comes out with joserfc.
@@ -19,9 +19,13 @@ type PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed255
 type PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 _ECDSA = ec.ECDSA(SHA256())
-_PKCS1 = padding.PKCS1v15()
-_PSS = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
 _SHA256 = SHA256()
+_PADDINGS: dict[str, padding.AsymmetricPadding] = {
+    "RS256": padding.PKCS1v15(),
+    "PS256": padding.PSS(padding.MGF1(_SHA256), salt_length=_SHA256.digest_size),  # RFC 7518 section 3.5
+}
+_ED25519 = ("EdDSA", "Ed25519")
+"""Two names of one algorithm (RFC 9864)."""
 
 
 def encode64(data: bytes) -> bytes:
@@ -47,10 +51,10 @@ def decode64(text: bytes) -> bytes:
 
 
 def generate(algorithm: str) -> PrivateKey:
-    """Make a key for `ES256` (P-256), `RS256` (2048 bits) or `EdDSA` (Ed25519)."""
+    """Make a key for `ES256` (P-256), `RS256` or `PS256` (2048 bits), or `EdDSA` (Ed25519)."""
     if algorithm == "ES256":
         return ec.generate_private_key(ec.SECP256R1())
-    if algorithm == "RS256":
+    if algorithm in _PADDINGS:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if algorithm == "EdDSA":
         return ed25519.Ed25519PrivateKey.generate()
@@ -93,29 +97,31 @@ def thumbprint_and_jwk(key: PublicKey, algorithm: str) -> tuple[str, dict[str, s
     return key_id, {**members, "use": "sig", "alg": algorithm, "kid": key_id}
 
 
-def sign(key: PrivateKey, data: bytes) -> bytes:
-    """Sign as JWS does (RFC 7518 section 3, RFC 8037 section 3.1)."""
+def sign(key: PrivateKey, algorithm: str, data: bytes) -> bytes:
+    """Sign as JWS does (RFC 7518 section 3, RFC 8037 section 3.1). The algorithm must be one of the key's."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         r, s = decode_dss_signature(key.sign(data, _ECDSA))
         return r.to_bytes(32) + s.to_bytes(32)
     if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(data, _PKCS1, _SHA256)
+        return key.sign(data, _PADDINGS[algorithm], _SHA256)
     return key.sign(data)
 
 
 def verify(key: PublicKey, signature: bytes, data: bytes, algorithm: str) -> bool:
-    """Check a JWS signature. The key is of the kind that `algorithm` needs."""
+    """Check a JWS signature. False as well for an algorithm that is not one of the key's."""
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
-            if len(signature) != 64:
+            if algorithm != "ES256" or len(signature) != 64:
                 return False
             der = encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
             key.verify(der, data, _ECDSA)
         elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, _PSS if algorithm == "PS256" else _PKCS1, _SHA256)
-        else:
+            key.verify(signature, data, _PADDINGS[algorithm], _SHA256)
+        elif algorithm in _ED25519:
             key.verify(signature, data)
-    except (InvalidSignature, ValueError):
+        else:
+            return False
+    except (InvalidSignature, KeyError, ValueError):
         return False
     return True
 

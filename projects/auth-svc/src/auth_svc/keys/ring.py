@@ -1,17 +1,12 @@
 """The ring of signing keys in memory: signs, verifies what it signed, and publishes the public halves."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import jose, store
-from auth_svc.secret_key import SecretKey
-from lib_one.contracts.auth import SigningKeyActivated
-
-_PURPOSE = "signing keys"
-ANNOUNCED = timedelta(minutes=15)
-"""A new key is published this long before it signs: caches of /jwks have it by then."""
+from auth_svc.keys.rotation import KeyRotation
 
 
 class UnverifiedTokenError(Exception):
@@ -43,9 +38,9 @@ class _Key:
 class KeyRing:
     """Every trusted key, and which of them signs."""
 
-    def __init__(self, ledger: Ledger, secret: SecretKey) -> None:
+    def __init__(self, ledger: Ledger, rotation: KeyRotation) -> None:
         self._ledger = ledger
-        self._secret = secret
+        self._rotation = rotation
         self._keys: dict[str, _Key] = {}
         self._signers: dict[str, _Key] = {}
         self._next_change: datetime | None = None
@@ -59,36 +54,19 @@ class KeyRing:
         stored = await self._ledger.database.read(store.everything)
         missing = [name for name in store.ALGORITHMS if not any(_signs(key, name) for key in stored)]
         if missing:
-            await self._ledger.database.work(lambda connection: self._complete(connection, missing))
+            made = {name: jose.generate(name) for name in missing}
+            await self._ledger.database.work(lambda connection: self._complete(connection, made))
             stored = await self._ledger.database.read(store.everything)
         stored = [key for key in stored if not key.distrusted]
         changed = {key.key_id for key in stored} != set(self._keys)
         if changed:
             self._keys = {
-                key.key_id: self._keys.get(key.key_id)
-                or _Key(key, jose.from_bytes(self._secret.unseal(key.private_key_sealed, purpose=_PURPOSE)))
-                for key in stored
+                key.key_id: self._keys.get(key.key_id) or _Key(key, self._rotation.unseal(key)) for key in stored
             }
             self.jwks = b'{"keys":[%s]}' % b",".join(key.stored.public_jwk.encode() for key in self._keys.values())
             self.version += 1
         self._choose(self._ledger.now())
         return changed
-
-    def create(self, connection: Connection, algorithm: str, *, active_at: datetime) -> str:
-        """Make and keep a key that signs from `active_at`; return its id."""
-        private = jose.generate(algorithm)
-        key_id, jwk = jose.thumbprint_and_jwk(private.public_key(), algorithm)
-        sealed = self._secret.seal(jose.to_bytes(private), purpose=_PURPOSE)
-        key = store.StoredKey(
-            key_id=key_id,
-            algorithm=algorithm,
-            private_key_sealed=sealed,
-            public_jwk=msgspec.json.encode(jwk).decode(),
-            active_at=active_at,
-        )
-        store.add(connection, key, now=self._ledger.now())
-        self._ledger.outbox.record(connection, SigningKeyActivated(key_id=key_id, algorithm=algorithm))
-        return key_id
 
     def sign(self, algorithm: str, typ: str, claims: bytes) -> str:
         """Make a compact JWS (RFC 7515 section 7.1) of JSON claims with the key that signs now."""
@@ -96,7 +74,7 @@ class KeyRing:
             self._choose(self._ledger.now())
         key = self._signers[algorithm]
         signed = key.header(typ) + jose.encode64(claims)
-        return (signed + b"." + jose.encode64(jose.sign(key.private, signed))).decode()
+        return (signed + b"." + jose.encode64(jose.sign(key.private, algorithm, signed))).decode()
 
     def verify(self, token: str, *, typ: str) -> bytes:
         """Return the claims of a token that this ring signed, as JSON. Times and audience are not looked at.
@@ -117,12 +95,12 @@ class KeyRing:
         except (ValueError, KeyError) as error:  # msgspec's and Unicode's errors are ValueErrors
             raise UnverifiedTokenError("not a token of ours") from error
 
-    def _complete(self, connection: Connection, algorithms: list[str]) -> None:
-        # Asked again inside the unit of work: of two processes that start together, one makes the keys.
+    def _complete(self, connection: Connection, made: dict[str, jose.PrivateKey]) -> None:
+        # Asked again inside the unit of work: of two processes that start together, one adds its keys.
         stored = store.everything(connection)
-        for algorithm in algorithms:
+        for algorithm, private in made.items():
             if not any(_signs(key, algorithm) for key in stored):
-                self.create(connection, algorithm, active_at=self._ledger.now())
+                self._rotation.add(connection, private, algorithm, active_at=self._ledger.now())
 
     def _choose(self, now: datetime) -> None:
         active: dict[str, _Key] = {}

@@ -7,8 +7,9 @@ from sqlalchemy import Column, LargeBinary, String, Table, Text, func, select, u
 
 from auth_svc.db import Connection, Instant, metadata
 
-ALGORITHMS = ("ES256", "RS256", "EdDSA")
-"""What can sign (RFC 7518, RFC 8037): RS256 because RFC 9068 and OIDC want everybody to have it."""
+ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")
+"""What can sign (RFC 7518, RFC 8037): RS256 because RFC 9068 and OIDC want everybody to have it, and the others because
+FAPI 2.0 (section 5.4) does not take it."""
 DEFAULT_ALGORITHM = "ES256"
 
 signing_keys = Table(
@@ -72,9 +73,10 @@ def distrust(connection: Connection, key_id: str, at: datetime) -> bool:
     return connection.execute(statement.values(distrusted_at=at)).rowcount == 1
 
 
-def delete(connection: Connection, key_id: str) -> None:
-    """Forget a key that signs no more and whose last token has expired."""
-    connection.execute(signing_keys.delete().where(signing_keys.c.key_id == key_id))
+def delete(connection: Connection, key_id: str) -> bool:
+    """Forget a trusted key; False if it is gone already. A distrusted one stays, so that it cannot come back."""
+    statement = signing_keys.delete().where(signing_keys.c.key_id == key_id, signing_keys.c.distrusted_at.is_(None))
+    return connection.execute(statement).rowcount == 1
 
 
 def count(connection: Connection) -> int:
