@@ -33,6 +33,7 @@ from auth_svc.wire import Endpoint, FastLane
 from lib_one.bus import Bus
 from lib_one.contracts.auth import RevocationHeartbeat
 from lib_one.event import Now, event, utc_now
+from lib_one.http import AsyncClient, guarded_client
 from lib_one.nats import JetStreamBus, NatsConnection, Presence
 from lib_one.sql import Outbox, Relay, open_database, upgrade
 
@@ -43,14 +44,19 @@ SOURCE = "/auth-svc"
 class AuthService:
     """Everything that one auth-svc process has, wired. It is an ASGI application; its lifespan starts and stops it."""
 
-    def __init__(self, settings: Settings, *, now: Now = utc_now, bus: Bus | None = None) -> None:
-        """Migrate the database and put the parts together. `bus` takes the place of NATS in tests.
+    def __init__(
+        self, settings: Settings, *, now: Now = utc_now, bus: Bus | None = None, outside: AsyncClient | None = None
+    ) -> None:
+        """Migrate the database and put the parts together.
+
+        In tests `bus` takes the place of NATS, and `outside` of the web at addresses that clients gave.
 
         Raises:
             SecretKeyError: the master secret is missing or unreadable.
             DatabaseUnavailableError: the database is away.
         """
         self.settings = settings
+        self.outside = outside or guarded_client(loopback=settings.loopback)
         self.secret_key = secret_key.load(settings.secret_key_file, create=settings.loopback)
         upgrade(settings.database_url, package="auth_svc")
         self.ledger = ledger = Ledger(open_database(settings.database_url), Outbox(source=SOURCE, now=now), now)
@@ -202,6 +208,7 @@ class AuthService:
             self.passwords.close()
             if self._connection is not None:
                 await self._connection.close()
+            await self.outside.aclose()
             await self.ledger.database.close()
 
     def _stats(self) -> dict[str, object]:
@@ -216,6 +223,8 @@ def _connection(settings: Settings) -> NatsConnection:
     )
 
 
-def create_app(settings: Settings, *, now: Now = utc_now, bus: Bus | None = None) -> AuthService:
+def create_app(
+    settings: Settings, *, now: Now = utc_now, bus: Bus | None = None, outside: AsyncClient | None = None
+) -> AuthService:
     """Return the whole of auth-svc as an ASGI application."""
-    return AuthService(settings, now=now, bus=bus)
+    return AuthService(settings, now=now, bus=bus, outside=outside)

@@ -20,7 +20,7 @@ from auth_svc.token import Authorized
 from lib_one.event import Event, new_id
 from lib_one.http import ASGITransport, AsyncClient, Response
 from lib_one.http import client as http_client
-from lib_one.testing import Clock, RecordingBus, eventually
+from lib_one.testing import Clock, FakeWeb, RecordingBus, eventually
 
 ISSUER = "http://127.0.0.1:8400"
 RESOURCE = "http://127.0.0.1:8401"
@@ -71,6 +71,8 @@ class House:
     http: AsyncClient
     clock: Clock
     bus: RecordingBus
+    web: FakeWeb
+    """What is at the addresses that clients give: `house.web["https://rp.example/jwks"] = Response(200, json=…)`."""
     issuer: str = ISSUER
     resource: str = RESOURCE
     password: str = PASSWORD
@@ -168,10 +170,10 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
 @asynccontextmanager
 async def running_house(settings: Settings, clock: Clock) -> AsyncIterator[House]:
     """Start auth-svc in this process, and stop it."""
-    bus = RecordingBus()
-    app = create_app(settings, now=clock, bus=bus)
+    bus, web = RecordingBus(), FakeWeb()
+    app = create_app(settings, now=clock, bus=bus, outside=web.client())
     async with app.running(), http_client(base_url=settings.issuer, transport=ASGITransport(app)) as http:
-        yield House(app, http, clock, bus)
+        yield House(app, http, clock, bus, web)
 
 
 class PageForm(HTMLParser):

@@ -1,4 +1,5 @@
-"""Help for tests: a real nats-server, a bus that only records, a clock to turn, and a way to wait without sleeping.
+"""Help for tests: a real nats-server, a bus that only records, a clock to turn, a web that answers as told, and a way
+to wait without sleeping.
 
 Databases are in `lib_one.testing.databases`: who needs none does not load them.
 """
@@ -7,9 +8,11 @@ from lib_one.testing.bus import RecordingBus, are_stored
 from lib_one.testing.clock import Clock, eventually
 from lib_one.testing.server import NatsServer, free_port, nats_server
 from lib_one.testing.tasks import in_background
+from lib_one.testing.web import FakeWeb
 
 __all__ = [
     "Clock",
+    "FakeWeb",
     "NatsServer",
     "RecordingBus",
     "are_stored",

@@ -1,22 +1,6 @@
-"""The one HTTP client of the house. httpx is imported here alone, so its time-outs and limits are set in one place."""
+"""The client for addresses that an operator gave."""
 
-from httpx import (
-    ASGITransport,
-    AsyncBaseTransport,
-    AsyncClient,
-    BasicAuth,
-    ConnectError,
-    HTTPError,
-    HTTPStatusError,
-    InvalidURL,
-    Limits,
-    MockTransport,
-    Request,
-    Response,
-    Timeout,
-    TimeoutException,
-    TransportError,
-)
+from httpx import AsyncBaseTransport, AsyncClient, Limits, Timeout
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to reach a server. It answers at once or it is away: waiting longer only fills queues."""
@@ -49,22 +33,3 @@ def client(
         follow_redirects=False,
         trust_env=False,
     )
-
-
-__all__ = [
-    "ASGITransport",
-    "AsyncBaseTransport",
-    "AsyncClient",
-    "BasicAuth",
-    "ConnectError",
-    "HTTPError",
-    "HTTPStatusError",
-    "InvalidURL",
-    "MockTransport",
-    "Request",
-    "Response",
-    "Timeout",
-    "TimeoutException",
-    "TransportError",
-    "client",
-]
