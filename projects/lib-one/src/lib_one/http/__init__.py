@@ -15,6 +15,7 @@ from httpx import (
     MockTransport,
     Request,
     Response,
+    Timeout,
     TimeoutException,
     TransportError,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Request",
     "Response",
     "ResponseTooLargeError",
+    "Timeout",
     "TimeoutException",
     "TransportError",
     "client",
