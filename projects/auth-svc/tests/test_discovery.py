@@ -28,6 +28,7 @@ async def test_metadata_says_what_the_server_does_rfc8414_2(house: House, path: 
         "refresh_token",
         "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
     }
     assert "none" not in document["introspection_endpoint_auth_methods_supported"]
     assert [] not in document.values()  # RFC 8414 section 3.2

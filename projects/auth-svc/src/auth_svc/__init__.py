@@ -3,6 +3,7 @@
     /token                                      token/              the pipeline, refresh, client credentials
                                                 code_flow/grant     … authorization code
                                                 device_flow/grant   … device code
+                                                exchange/           … a token for another one
     /authorize  /consent                        code_flow/
     /device_authorization  /device              device_flow/
     /introspect                                 introspection

@@ -17,6 +17,7 @@ from auth_svc.code_flow import AuthorizationCode, CodeFlowPages
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
 from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
+from auth_svc.exchange import TokenExchange
 from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
 from auth_svc.keys import KeyRing, KeyRotation
@@ -128,6 +129,7 @@ class AuthService:
                     life=settings.refresh_token_life,
                 ),
                 ClientCredentials(),
+                TokenExchange(self.tokens),
             ],
         )
         userinfo = UserinfoEndpoint(ledger, self.tokens, issuer=settings.issuer)

@@ -70,6 +70,12 @@ class MethodNotAllowed(InvalidRequest):
     description = "This endpoint does not have this method."
 
 
+class UnacceptableToken(InvalidRequest):
+    """RFC 8693 section 2.2.2: a token that was given to be exchanged is no good, or not for this client to use."""
+
+    description = "The subject_token or the actor_token is invalid, or this client may not use it."
+
+
 class InvalidClient(OAuthError):  # noqa: N818
     """Client authentication failed: unknown client, wrong or missing secret, or a method that it may not use."""
 

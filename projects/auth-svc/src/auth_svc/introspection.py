@@ -37,6 +37,7 @@ class Introspection(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=Tru
     roles: tuple[str, ...] = ()
     cnf: grants.Confirmation | None = None
     act: Actor | None = None
+    may_act: Actor | None = None
     authorization_details: tuple[dict[str, Any], ...] = ()
 
 
@@ -93,6 +94,7 @@ class IntrospectionEndpoint:
                 roles=claims.roles,
                 cnf=claims.cnf,
                 act=claims.act,
+                may_act=claims.may_act,
                 authorization_details=claims.authorization_details,
             )
         )

@@ -74,6 +74,10 @@ class ClientMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The resource server that it stands for: whose tokens it may introspect."""
     profile: Profile | None = None
     """The rules that it must keep; None: those of the server, which `Clients.find` fills in."""
+    may_act: str | None = None
+    """The client that may act for people by the tokens that this one gets for them: their claim `may_act`."""
+    may_impersonate: bool = False
+    """Whether what it gets by token exchange may hide that it acts for somebody."""
     rotate_refresh_tokens: bool | None = None
     """Whether each use of a refresh token gives another; None: unless the rules of FAPI 2.0 hold for it."""
     refresh_grace: int = 0

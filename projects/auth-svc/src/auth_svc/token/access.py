@@ -40,6 +40,13 @@ class AccessTokens:
             self._seen[token] = claims
         return claims
 
+    def shown(self, connection: Connection, token: str) -> AccessClaims | None:
+        """Return the claims of a token that is good right now, inside a unit of work; None for anything else."""
+        claims = self.read(token)
+        if claims is None or claims.exp <= self._ledger.now().timestamp() or not _stands(connection, claims):
+            return None
+        return claims
+
     def live(self, claims: AccessClaims) -> bool:
         """Whether it is good right now: not expired, and nothing that it came from was revoked."""
         if claims.exp <= self._ledger.now().timestamp():

@@ -50,6 +50,10 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """The key that the access token is bound to."""
     actor: Actor | None = None
     """Who acts for the subject (token exchange)."""
+    issued_token_type: str | None = None
+    """For token exchange: what the answer calls the token (RFC 8693 section 2.2.1)."""
+    not_after: datetime | None = None
+    """When the access token expires at the latest; None: after the usual time."""
     refresh_token: str | None = None
     """For a refresh: the next refresh token, if there is one. With it, the grant goes on and does not begin here."""
 

@@ -40,6 +40,7 @@ class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True
     roles: tuple[str, ...] = ()
     cnf: grants.Confirmation | None = None
     act: Actor | None = None
+    may_act: Actor | None = None
     authorization_details: tuple[dict[str, Any], ...] = ()
     userinfo_claims: tuple[str, ...] = ()
     """What userinfo tells beyond the scope: the parameter `claims` (OIDC Core section 5.5)."""
@@ -80,6 +81,7 @@ class TokenResponse(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=Tru
     scope: str
     refresh_token: str | None = None
     id_token: str | None = None
+    issued_token_type: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -136,6 +138,7 @@ class TokenIssuer:
         scope, audience = self._target(authorized.scope, resources or authorized.resource)
         scope_text = " ".join(scope)
         issued_at = int(now.timestamp())
+        expires_at = now + self._life if authorized.not_after is None else min(now + self._life, authorized.not_after)
         token_id = new_id()
         auth_time = None if authorized.auth_time is None else int(authorized.auth_time.timestamp())
         access_token = self._keys.sign(
@@ -148,7 +151,7 @@ class TokenIssuer:
                     aud=audience,
                     client_id=authorized.client_id,
                     iat=issued_at,
-                    exp=issued_at + self._life_seconds,
+                    exp=int(expires_at.timestamp()),
                     jti=token_id,
                     scope=scope_text,
                     sid=authorized.session_id,
@@ -159,6 +162,7 @@ class TokenIssuer:
                     roles=authorized.roles,
                     cnf=authorized.confirmation,
                     act=authorized.actor,
+                    may_act=_may_act(authorized, client),
                     authorization_details=authorized.terms.authorization_details,
                     userinfo_claims=() if authorized.terms.claims is None else authorized.terms.claims.userinfo,
                 )
@@ -178,18 +182,20 @@ class TokenIssuer:
                 subject_id=authorized.subject,
                 grant_type=grant_type,
                 scope=scope_text,
-                expires_at=now + self._life,
+                expires_at=expires_at,
                 grant_id=authorized.grant_id,
+                actor_id=None if authorized.actor is None else authorized.actor.sub,
             ),
         )
         return _encode(
             TokenResponse(
                 access_token=access_token,
                 token_type=BEARER,
-                expires_in=self._life_seconds,
+                expires_in=int(expires_at.timestamp()) - issued_at,
                 scope=scope_text,
                 refresh_token=refresh_token,
                 id_token=id_token,
+                issued_token_type=authorized.issued_token_type,
             )
         )
 
@@ -260,3 +266,10 @@ class TokenIssuer:
             about = {} if user is None else users.claims_about(user, wanted.id_token)
             payload = _encode(about | msgspec.to_builtins(claims))
         return self._keys.sign(client.id_token_signed_response_alg, "JWT", payload)
+
+
+def _may_act(authorized: Authorized, client: Client) -> Actor | None:
+    """Who may act for a person by a token of this client. An exchanged token is not handed on in this way."""
+    if client.may_act is None or authorized.auth_time is None or authorized.issued_token_type is not None:
+        return None
+    return Actor(client.may_act)

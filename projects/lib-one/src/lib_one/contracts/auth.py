@@ -143,6 +143,8 @@ class TokenIssued(AuthFact, frozen=True, kw_only=True):
     scope: str
     expires_at: datetime
     grant_id: str | None = None
+    actor_id: str | None = None
+    """Who acts for the subject, where a token was exchanged (RFC 8693)."""
 
     def subject(self) -> str:
         return self._subject("token", "issued")
