@@ -277,6 +277,7 @@ NEXT = {
     "MissingToken": "Send `Authorization: Bearer …`. The challenge says where to learn who issues tokens.",
     "MalformedRequest": "Mend what `detail` names.",
     "InvalidToken": "Refresh the token, else sign in again.",
+    "InsufficientAuthentication": "Sign in again with the `max_age` and `acr_values` of the challenge.",
     "InsufficientScope": "Get a token with the scope that the challenge names; perhaps as somebody else.",
     "CannotKnow": "Wait as many seconds as `Retry-After` says. The bus and auth-svc are both away.",
     "NotFound": "Check the id or reference; `GET /shipments?q=` searches.",

@@ -52,6 +52,12 @@ def app(issuer: FakeIssuer, http: web.AsyncClient, view: RevocationView, clock: 
     async def shipments(principal: Annotated[Principal, Depends(require("shipments:read"))]) -> dict[str, Any]:
         return {"subject": principal.subject}
 
+    careful = require("shipments:read", max_age=timedelta(minutes=5), acr_values=("phr", "phrh"))
+
+    @app.delete("/shipments", dependencies=[Depends(careful)])
+    async def forget() -> None:
+        return None
+
     @app.post("/scans")
     async def scan(principal: Annotated[Principal, Depends(require("shipments:read", "shipments:scan"))]) -> None:
         raise AssertionError(f"{principal} has no right to be here")
@@ -139,6 +145,45 @@ async def test_missing_scope_is_403_and_names_all_scopes(api: web.AsyncClient, i
     assert_problem(response, 403)
     assert challenge(response)["error"] == "insufficient_scope"
     assert challenge(response)["scope"] == "shipments:read shipments:scan"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"acr": "phr"},
+        {"acr": "phr", "auth_time": -307},
+        {"auth_time": -10},
+        {"acr": "other", "auth_time": -10},
+    ],
+)
+async def test_old_or_other_sign_in_gets_a_challenge_that_says_which_would_do_rfc9470_3(
+    api: web.AsyncClient, issuer: FakeIssuer, clock: Clock, claims: dict[str, Any]
+) -> None:
+    if "auth_time" in claims:
+        claims = claims | {"auth_time": int(clock().timestamp()) + claims["auth_time"]}
+    response = await api.delete("/shipments", headers=bearer(issuer.mint("user-1", "shipments:read", **claims)))
+    assert_problem(response, 401)
+    told = challenge(response)
+    assert told["error"] == "insufficient_user_authentication"
+    assert (told["max_age"], told["acr_values"], told["scope"]) == ("300", "phr phrh", "shipments:read")
+
+
+async def test_recent_sign_in_of_the_right_kind_gets_in(api: web.AsyncClient, issuer: FakeIssuer, clock: Clock) -> None:
+    signed_in = int(clock().timestamp()) - 300
+    token = issuer.mint("user-1", "shipments:read", auth_time=signed_in, acr="phrh")
+    assert (await api.delete("/shipments", headers=bearer(token))).status_code == 200
+
+
+async def test_scope_is_asked_for_before_the_sign_in(api: web.AsyncClient, issuer: FakeIssuer) -> None:
+    """Nobody should sign in again only to learn that they may not."""
+    response = await api.delete("/shipments", headers=bearer(issuer.mint("user-1", "openid")))
+    assert_problem(response, 403)
+
+
+@pytest.mark.parametrize("max_age", [timedelta(), timedelta(seconds=59), timedelta(seconds=90.5)])
+def test_max_age_that_nobody_can_meet_is_refused_where_it_is_written(max_age: timedelta) -> None:
+    with pytest.raises(ValueError, match="a minute at least"):
+        require("shipments:read", max_age=max_age)
 
 
 @pytest.mark.parametrize(

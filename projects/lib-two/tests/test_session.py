@@ -12,7 +12,7 @@ import pytest
 
 from lib_one import http as web
 from lib_one.testing import Clock
-from lib_two.errors import ApiError, IssuerUnavailable, OAuthError, SignInNeeded, StoreError
+from lib_two.errors import ApiError, IssuerUnavailable, OAuthError, SignInNeeded, StepUpNeeded, StoreError
 from lib_two.session import ClientSession, Session
 from lib_two.testing import FakeIssuer
 from lib_two.token_store import TokenSet, TokenStore
@@ -250,6 +250,34 @@ async def test_second_refusal_is_told_and_not_tried_again(session: Session, issu
             await session.request("GET", "/shipments")
     assert caught.value.status == 401
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("challenge", "max_age", "acr_values"),
+    [
+        ('Bearer error="insufficient_user_authentication", max_age="60"', 60, ()),
+        ('Bearer realm="x", error="insufficient_user_authentication", acr_values="a b"', None, ("a", "b")),
+        ('DPoP algs="ES256", error="insufficient_user_authentication", max_age=5', 5, ()),
+        ('Bearer error="insufficient_user_authentication", max_age="-1", acr_values=""', None, ()),
+        ('Bearer error="insufficient_user_authentication", max_age="٣"', None, ()),
+    ],
+)
+async def test_step_up_is_told_and_no_token_is_spent_on_it_rfc9470_3(
+    session: Session,
+    issuer: FakeIssuer,
+    clock: Clock,
+    api: Api,
+    challenge: str,
+    max_age: int | None,
+    acr_values: tuple[str, ...],
+) -> None:
+    session.keep(signed_in(issuer, clock))
+    api.answer = web.Response(401, headers={"WWW-Authenticate": challenge.encode()})
+    with pytest.raises(StepUpNeeded) as caught:
+        await session.request("DELETE", "/shipments")
+    assert (caught.value.max_age, caught.value.acr_values) == (max_age, acr_values)
+    assert len(api.tokens) == 1
+    assert issuer.requests["/token"] == 0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ async def sign_in(
     scope: str,
     open_browser: Callable[[str], bool],
     timeout: float = 300,
+    max_age: int | None = None,
+    acr_values: tuple[str, ...] = (),
 ) -> TokenSet:
     """Send the person to the issuer's pages and wait for the tokens.
 
@@ -34,6 +36,8 @@ async def sign_in(
         open_browser: Shows an address to the person, such as `webbrowser.open`. Called in a thread; `False` means that
             it cannot.
         timeout: Seconds that the person has.
+        max_age: Seconds since the person signed in, at most; else they are asked for it again (`StepUpNeeded`).
+        acr_values: Authentication contexts, one of which the sign-in must reach (`StepUpNeeded`).
 
     Raises:
         NoBrowser: `open_browser` said `False`.
@@ -59,6 +63,8 @@ async def sign_in(
             "code_challenge": challenge,
             "code_challenge_method": "S256",
             **({"nonce": nonce} if nonce else {}),
+            **({} if max_age is None else {"max_age": str(max_age)}),
+            **({"acr_values": " ".join(acr_values)} if acr_values else {}),
         }
         separator = "&" if "?" in authorization_endpoint else "?"
         try:

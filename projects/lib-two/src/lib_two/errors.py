@@ -6,10 +6,12 @@ TokenError
 │   ├── MalformedRequest    400 invalid_request
 │   ├── InvalidToken        401 invalid_token
 │   ├── InsufficientScope   403 insufficient_scope
+│   ├── InsufficientAuthentication  401 insufficient_user_authentication
 │   └── CannotKnow          503: whether the token still holds cannot be known right now
 ├── IssuerUnavailable       the authorization server does not answer, or not sensibly: try again later
 ├── OAuthError              the authorization server says no, with a code of RFC 6749 and its kin
 ├── SignInNeeded            somebody must sign in (again)
+│   └── StepUpNeeded        … for this request, and in a certain way
 ├── NoBrowser               no browser could be opened: use the device flow
 ├── ApiError                the API says no, as RFC 9457 problem details
 └── StoreError              the kept tokens cannot be read or written
@@ -29,6 +31,7 @@ _ADVICE = {
     "slow_down": "Wait a little and try again.",
     "temporarily_unavailable": "Try again in a moment.",
     "unauthorized_client": "Use another way to sign in, or ask an operator to register the client for this one.",
+    "unmet_authentication_requirements": "The API wants a kind of sign-in that there is not: tell its operator.",
     "unsupported_grant_type": "Use another way to sign in.",
 }
 
@@ -87,6 +90,17 @@ class InsufficientScope(Refused):
         """All that this operation needs, not only what is missing."""
 
 
+class InsufficientAuthentication(Refused):
+    """The token is good, but its person signed in too long ago, or not in a way that is enough here (RFC 9470)."""
+
+    code = "insufficient_user_authentication"
+
+    def __init__(self, *, max_age: timedelta | None, acr_values: tuple[str, ...]) -> None:
+        super().__init__("This needs a more recent sign-in or one of another kind.")
+        self.max_age = max_age
+        self.acr_values = acr_values
+
+
 class CannotKnow(Refused):
     """Whether the token still holds cannot be known at the moment, so it is not accepted."""
 
@@ -120,6 +134,21 @@ class SignInNeeded(TokenError):  # noqa: N818 - named for the condition
     def __init__(self, hint: str = "You are not signed in.") -> None:
         super().__init__(hint)
         self.hint = hint
+
+
+class StepUpNeeded(SignInNeeded):
+    """An API wants its person to sign in again for this: recently, or in a certain way (RFC 9470 section 3).
+
+    Give both fields to `code_flow.sign_in`, then send the request once more. An issuer that cannot do it says
+    `unmet_authentication_requirements`, so nobody runs in circles.
+    """
+
+    def __init__(self, *, max_age: int | None, acr_values: tuple[str, ...]) -> None:
+        super().__init__("This needs a fresh sign-in.")
+        self.max_age = max_age
+        """Seconds since the sign-in, at most; None: no matter."""
+        self.acr_values = acr_values
+        """Authentication contexts, one of which is enough; empty: no matter."""
 
 
 class NoBrowser(TokenError):  # noqa: N818 - named for the condition

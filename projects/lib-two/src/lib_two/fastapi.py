@@ -1,4 +1,4 @@
-"""The guard in FastAPI: `require("shipments:read")` as a dependency, and the challenges of RFC 6750, 9728 and 9457.
+"""The guard in FastAPI: `require("shipments:read")` as a dependency; challenges of RFC 6750, 9470 and 9728.
 
 install(app, guard, resource=…, issuer=…, scopes=(…))
 
@@ -8,6 +8,7 @@ async def shipments(principal: Annotated[Principal, Depends(require("shipments:r
 
 import math
 import re
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,20 +20,32 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from lib_one.observe import get_logger
-from lib_two.errors import CannotKnow, InsufficientScope, MalformedRequest, MissingToken, Refused
+from lib_two.errors import (
+    CannotKnow,
+    InsufficientAuthentication,
+    InsufficientScope,
+    MalformedRequest,
+    MissingToken,
+    Refused,
+)
 from lib_two.guard import Guard, Principal
 
 log = get_logger(__name__)
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
+SHORTEST_MAX_AGE = timedelta(minutes=1)
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 class Require(SecurityBase):
     """A dependency that lets a request in when its token has all of `scopes`. Made by `require`."""
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, scopes: tuple[str, ...], *, max_age: timedelta | None = None, acr_values: tuple[str, ...] = ()
+    ) -> None:
         self.scopes = scopes
+        self.max_age = max_age
+        self.acr_values = acr_values
         self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 6750)")
         self.scheme_name = "access_token"
 
@@ -43,15 +56,29 @@ class Require(SecurityBase):
             principal = await guard.check(bearer_token(request))
             if not principal.scopes.issuperset(self.scopes):
                 raise InsufficientScope(self.scopes)
+            if self.max_age is not None or self.acr_values:
+                guard.check_sign_in(principal, max_age=self.max_age, acr_values=self.acr_values)
         except Refused:
             request.state.required_scopes = self.scopes
             raise
         return principal
 
 
-def require(*scopes: str) -> Require:
-    """A FastAPI dependency giving the `Principal` of the request, which has all of `scopes`."""
-    return Require(scopes)
+def require(*scopes: str, max_age: timedelta | None = None, acr_values: tuple[str, ...] = ()) -> Require:
+    """A FastAPI dependency giving the `Principal` of the request, which has all of `scopes`.
+
+    Args:
+        scopes: What the token must allow.
+        max_age: The person must have signed in so recently (RFC 9470): whole seconds, a minute at least.
+        acr_values: Authentication contexts, in one of which the person must have signed in.
+
+    Raises:
+        ValueError: a `max_age` that people can hardly meet on their way back from the sign-in: they would run in
+            circles.
+    """
+    if max_age is not None and (max_age < SHORTEST_MAX_AGE or max_age % timedelta(seconds=1)):
+        raise ValueError("max_age must be whole seconds, and a minute at least")
+    return Require(scopes, max_age=max_age, acr_values=acr_values)
 
 
 def bearer_token(request: HTTPConnection) -> str:
@@ -109,6 +136,16 @@ def install(app: fastapi.FastAPI, guard: Guard, *, resource: str, issuer: str, s
     app.add_exception_handler(Refused, refuse)
 
 
+def sign_in_wanted(error: InsufficientAuthentication) -> dict[str, str]:
+    """The parameters of a challenge that say which sign-in would do (RFC 9470 section 3)."""
+    wanted = {}
+    if error.acr_values:
+        wanted["acr_values"] = " ".join(error.acr_values)
+    if error.max_age is not None:
+        wanted["max_age"] = str(int(error.max_age.total_seconds()))
+    return wanted
+
+
 def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[str, ...]) -> JSONResponse:
     """The answer to a refused request: status, challenge (RFC 6750 section 3) and problem details (RFC 9457)."""
     status = HTTPStatus(error.status)
@@ -128,6 +165,8 @@ def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[s
             challenge |= {"error": error.code, "error_description": error.description}
         if scopes and error.status != HTTPStatus.BAD_REQUEST:
             challenge["scope"] = " ".join(scopes)
+        if isinstance(error, InsufficientAuthentication):
+            challenge |= sign_in_wanted(error)
         challenge["resource_metadata"] = metadata_url
         headers["WWW-Authenticate"] = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in challenge.items())
     return JSONResponse(body, status_code=error.status, headers=headers, media_type="application/problem+json")

@@ -6,7 +6,7 @@ never accepted in doubt.
 """
 
 from collections import Counter, OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from lib_one import http as web
 from lib_one.event import Now, utc_now
-from lib_two.errors import CannotKnow, InvalidToken, IssuerUnavailable
+from lib_two.errors import CannotKnow, InsufficientAuthentication, InvalidToken, IssuerUnavailable
 from lib_two.introspection import Introspection
 from lib_two.metadata import IssuerMetadata
 from lib_two.revocation import RevocationView, State
@@ -110,6 +110,19 @@ class Guard:
         if self.view.state() is not State.FRESH:
             await self._ask(token, principal)
         return principal
+
+    def check_sign_in(self, principal: Principal, *, max_age: timedelta | None, acr_values: tuple[str, ...]) -> None:
+        """That the person signed in recently, and in one of these authentication contexts (RFC 9470).
+
+        Raises:
+            InsufficientAuthentication: no; a token of client credentials, which knows of no sign-in, included.
+        """
+        claims = principal.claims
+        recent = max_age is None or (
+            claims.auth_time is not None and self._now() - claims.auth_time <= max_age + LEEWAY
+        )
+        if not recent or (acr_values and claims.acr not in acr_values):
+            raise InsufficientAuthentication(max_age=max_age, acr_values=acr_values)
 
     async def _first(self, token: str) -> Principal:
         """Validate a token that is not known yet."""

@@ -1,7 +1,11 @@
-"""Refusals of an API, read from its answers (RFC 9457)."""
+"""Refusals of an API, read from its answers (RFC 9457, RFC 9470)."""
+
+import re
 
 from lib_one.http import Response
-from lib_two.errors import ApiError
+from lib_two.errors import ApiError, StepUpNeeded
+
+_PARAMETER = re.compile(r'([a-z_]+)=(?:"([^"\\]*)"|([^\s",]+))')
 
 
 def api_error(response: Response) -> ApiError:
@@ -17,6 +21,19 @@ def api_error(response: Response) -> ApiError:
             told = [str(problem["detail"])] if problem.get("detail") else []
             detail = " ".join(told + _faults(problem.get("errors"))) or None
     return ApiError(response.status_code, title, detail)
+
+
+def step_up(response: Response) -> StepUpNeeded | None:
+    """The sign-in that a 401 asks for (RFC 9470 section 3); None if it asks for none. A new token would not help."""
+    for challenge in response.headers.get_list("www-authenticate"):
+        told = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(challenge)}
+        if told.get("error") == "insufficient_user_authentication":
+            max_age = told.get("max_age", "")
+            return StepUpNeeded(
+                max_age=int(max_age) if re.fullmatch(r"[0-9]{1,9}", max_age) else None,
+                acr_values=tuple(told.get("acr_values", "").split()),
+            )
+    return None
 
 
 def _faults(errors: object) -> list[str]:

@@ -79,9 +79,10 @@ class _Authorized:
         Raises:
             ApiError: the API says no.
             TransportError: it does not answer (of `lib_one.http`).
+            StepUpNeeded: the API wants its person to sign in again for this (RFC 9470).
             SignInNeeded: and what else `access_token` raises.
         """
-        from lib_two.problem import api_error
+        from lib_two.problem import api_error, step_up
 
         headers = dict(options.pop("headers", None) or {})
         token = await self.access_token()
@@ -89,6 +90,9 @@ class _Authorized:
             method, url, headers={**headers, "Authorization": f"Bearer {token}"}, **options
         )
         if response.status_code == 401:
+            wanted = step_up(response)
+            if wanted is not None:
+                raise wanted  # a refreshed token would say the same about its person
             token = await self.access_token(rejected=token)
             headers["Authorization"] = f"Bearer {token}"
             response = await self.http.request(method, url, headers=headers, **options)

@@ -56,6 +56,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     grant_id: str | None = None
     auth_time: datetime | None = None
+    acr: str | None = None
     amr: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
     payload: bytes = b"{}"
@@ -150,6 +151,7 @@ def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datet
         session_id=_id(raw, "sid") if "sid" in raw else None,
         grant_id=_id(raw, "grant_id") if "grant_id" in raw else None,
         auth_time=_time(raw, "auth_time") if "auth_time" in raw else None,
+        acr=_id(raw, "acr") if "acr" in raw else None,
         amr=_texts(raw, "amr") if "amr" in raw else (),
         roles=frozenset(_texts(raw, "roles")) if "roles" in raw else frozenset(),
         payload=verified.payload,
