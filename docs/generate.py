@@ -266,7 +266,7 @@ NEXT = {
     "login_required": "Send the same request without `prompt=none`, where the person can see it.",
     "consent_required": "Send the same request without `prompt=none`, where the person can see it.",
     "request_not_supported": "Send the parameters themselves instead of a request object.",
-    "request_uri_not_supported": "Send the parameters themselves instead of the address of a request object.",
+    "request_uri_not_supported": "Send the parameters themselves, or push them to `/par`.",
     "registration_not_supported": "Have the client registered by an operator (`auth-svc clients add`).",
     "authorization_pending": "Ask again after `interval` seconds.",
     "slow_down": "Wait five seconds longer between two polls, from now on.",

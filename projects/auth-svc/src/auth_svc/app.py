@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from auth_svc import code_flow, device_flow, discovery, grants, health, revocation, secret_key, signin
 from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
-from auth_svc.code_flow import AuthorizationCode, CodeFlowPages
+from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
 from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
@@ -132,8 +132,19 @@ class AuthService:
                 TokenExchange(self.tokens),
             ],
         )
+        reader = RequestReader(
+            self.keys,
+            issuer=settings.issuer,
+            resources=(settings.resource, settings.issuer),
+            push_required=settings.require_pushed_authorization_requests,
+            now=now,
+        )
         userinfo = UserinfoEndpoint(ledger, self.tokens, issuer=settings.issuer)
-        metadata = discovery.metadata(settings.issuer, grant_types=token.grant_types)
+        metadata = discovery.metadata(
+            settings.issuer,
+            grant_types=token.grant_types,
+            push_required=settings.require_pushed_authorization_requests or settings.profile == "fapi2",
+        )
         machine = {
             "/token": Endpoint({"POST": token}),
             "/device_authorization": Endpoint(
@@ -148,6 +159,7 @@ class AuthService:
                     )
                 }
             ),
+            "/par": Endpoint({"POST": PushedRequests(ledger, authentication, reader, self.secret_key)}),
             "/introspect": Endpoint(
                 {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, issuer=settings.issuer)}
             ),
@@ -173,9 +185,8 @@ class AuthService:
             pages,
             browser,
             self.clients,
-            self.keys,
+            reader,
             self.secret_key,
-            resource=settings.resource,
             code_life=settings.code_life,
         )
         devices = DevicePages(ledger, pages, browser, self.clients, self.secret_key)

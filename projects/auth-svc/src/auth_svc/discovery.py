@@ -14,12 +14,14 @@ from auth_svc.wire import Endpoint, Fixed
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
 
 
-def metadata(issuer: str, *, grant_types: Iterable[str]) -> dict[str, object]:
+def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) -> dict[str, object]:
     """Build the document, the same for both well-known addresses."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "require_pushed_authorization_requests": push_required,
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
         "device_authorization_endpoint": f"{issuer}/device_authorization",

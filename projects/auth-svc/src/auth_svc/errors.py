@@ -1,13 +1,12 @@
 """What the protocol answers when it says no: one class an error, and how each is rendered.
 
 `description` goes to the caller. It is constant for a class, printable ASCII, and says nothing that the caller did
-not know (no oracle). `detail` is for the log. Renderings: `token_body` (JSON, machine endpoints),
-`redirect_location` (back to a client whose redirect URI is known to be good) and, in `web`, the page for everything
-that must not be redirected.
+not know (no oracle). `detail` is for the log. Renderings: `token_body` (JSON, machine endpoints), in `code_flow` the
+answer to a client whose redirect URI is known to be good, and in `web` the page for everything that must not be
+redirected.
 """
 
 from typing import ClassVar
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -223,7 +222,7 @@ class TemporarilyUnavailable(OAuthError):  # noqa: N818
 
 
 class TooManyRequests(TemporarilyUnavailable):
-    """So many devices wait already, from this address or in all, that no more may begin (RFC 6585 section 4)."""
+    """So many devices or requests wait already, from this address or in all, that no more may begin (RFC 6585 4)."""
 
     status = 429
     description = "Too many requests: wait, then try again."
@@ -236,14 +235,3 @@ class TooManyRequests(TemporarilyUnavailable):
 def token_body(error: OAuthError) -> bytes:
     """Render as JSON, RFC 6749 section 5.2."""
     return msgspec.json.encode({"error": error.code, "error_description": error.description})
-
-
-def redirect_location(error: OAuthError, *, redirect_uri: str, state: str | None, issuer: str) -> str:
-    """Render as the address to send the browser back to (303), with `iss` as RFC 9207 wants on errors too.
-
-    `redirect_uri` must be one that the client has registered; its own query is kept (RFC 6749 section 3.1.2).
-    """
-    answer = {"error": error.code, "error_description": error.description, "iss": issuer}
-    if state is not None:
-        answer["state"] = state
-    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer, quote_via=quote)}"

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     """The rules for clients that are not registered with a profile of their own: OAuth 2.1 with the Security BCP, or
     the FAPI 2.0 Security Profile."""
 
+    require_pushed_authorization_requests: bool = False
+    """Whether every client must send its authorization requests to `/par` (RFC 9126) instead of through the browser.
+    Clients of the profile `fapi2` must in any case."""
+
     access_token_life: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(), le=timedelta(minutes=10))
     """How long an access token is good, ten minutes at most: the bus keeps a revocation for so long, and a resource
     server that starts later would not learn of it. Revocation is quick, whatever this says."""

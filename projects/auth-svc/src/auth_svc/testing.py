@@ -234,6 +234,11 @@ class Person:
         """Send an authorization request of cli-proj; None leaves a parameter out."""
         return await self.go("/authorize", **self.request(**params))
 
+    async def push(self, *, client: str | None = None, **params: str | None) -> Response:
+        """Push an authorization request of cli-proj to /par; with `client`, as that confidential client (Basic)."""
+        form = self.request(**({"client_id": client} if client else {}), **params)
+        return await self.house.post("/par", form, client=client)
+
     def request(self, **params: str | None) -> dict[str, str]:
         """The parameters of a good authorization request of cli-proj, with changes."""
         usual: dict[str, str | None] = {

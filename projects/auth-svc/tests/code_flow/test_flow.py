@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_svc.clients import redirect_uri_matches
+from auth_svc.code_flow.answer import form_target, location
 from auth_svc.code_flow.code import verifier_fits
-from auth_svc.code_flow.flow import AuthorizationRequest, Step, form_target, next_step, success_location
+from auth_svc.code_flow.flow import AuthorizationRequest
+from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.testing import CHALLENGE, VERIFIER
 from auth_svc.web import parse_fields
 
@@ -91,8 +93,8 @@ def test_content_security_policy_can_name_every_redirect_uri(uri: str, source: s
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_state_comes_back_byte_for_byte_oauth21_4_1_2(state: str) -> None:
-    location = success_location(asked(state=state), code="c", issuer="https://i.example")
-    assert parse_fields(location.partition("?")[2].encode())["state"] == state
+    found = location(asked(state=state), {"code": "c"}, issuer="https://i.example")
+    assert parse_fields(found.partition("?")[2].encode())["state"] == state
 
 
 def test_verifier_of_rfc7636_appendix_b_fits() -> None:

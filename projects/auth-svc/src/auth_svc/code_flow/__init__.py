@@ -1,14 +1,29 @@
 """The authorization code flow (OAuth 2.1 section 4.1, PKCE RFC 7636, OIDC Core section 3.1).
 
-flow      the law of /authorize, who must be asked, what a code is good for: rules without I/O
+flow      the law of /authorize and /par: what may be asked, without I/O
 claims    the parameter `claims` (OIDC Core section 5.5)
+steps     who must be asked
+reading   parameters, from wherever they come, to a checked request
+pushed    /par (RFC 9126)
+kept      a request while its person decides
 routes    /authorize and the consent page
+answer    what goes back to the client
+code      what a code is good for
 grant     the code for tokens, at /token
-store     codes, and which requests were answered
+store     codes, pushed requests, and which were answered
 """
 
 from auth_svc.code_flow.grant import AuthorizationCode
+from auth_svc.code_flow.pushed import PushedRequests
+from auth_svc.code_flow.reading import RequestReader
 from auth_svc.code_flow.routes import CodeFlowPages
 from auth_svc.code_flow.store import forget_expired, withdraw
 
-__all__ = ["AuthorizationCode", "CodeFlowPages", "forget_expired", "withdraw"]
+__all__ = [
+    "AuthorizationCode",
+    "CodeFlowPages",
+    "PushedRequests",
+    "RequestReader",
+    "forget_expired",
+    "withdraw",
+]

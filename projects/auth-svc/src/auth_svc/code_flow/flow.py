@@ -1,15 +1,13 @@
-"""The authorization request: what may be asked, who must be asked, and where the answer goes.
+"""The authorization request: what may be asked.
 
-Pure: no I/O, no clock of its own. `ORDER_OF_CHECKS` is the whole law of /authorize on one screen.
+Pure: no I/O, no clock of its own. `ORDER_OF_CHECKS` is the whole law of /authorize and /par on one screen.
 """
 
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum, auto
+from datetime import datetime
 from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -39,18 +37,24 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 
 
-class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that passed every check. It travels through the browser, sealed, until its person has decided."""
+class WayBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the answer goes. Checked before all else, so that a refusal can go there too."""
+
+    client_id: str
+    redirect_uri: str
+    state: str | None = None
+
+
+class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
+    """A request that passed every check."""
 
     id: str
     """Names this request, so that it is decided once."""
     asked_at: datetime
-    client_id: str
-    redirect_uri: str
+    """When its person came with it."""
     scope: tuple[str, ...]
     """What was asked for and the client may have; the person's roles may narrow it further."""
     code_challenge: str
-    state: str | None = None
     nonce: str | None = None
     prompt: tuple[str, ...] = ()
     max_age: int | None = None
@@ -70,11 +74,14 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Question:
-    """What the checks look at: the parameters, the client that they name, and the resources that exist."""
+    """What the checks look at: the parameters, the client that they name, the resources that exist, the way in."""
 
     fields: Fields
     client: Client
     resources: Collection[str]
+    pushed: bool = False
+    """The client itself brought them to /par."""
+    push_required: bool = False
 
 
 # --- what may be asked ---------------------------------------------------------------------------------------------
@@ -90,6 +97,12 @@ def no_control_characters(question: Question) -> None:
     """RFC 6749 appendix A: no parameter may have them, and PostgreSQL could not keep a NUL."""
     if question.fields.has_control_characters:
         raise InvalidRequest("control characters in a parameter")
+
+
+def pushed_where_that_is_required(question: Question) -> None:
+    """RFC 9126 section 5, for all or for this client, and FAPI 2.0 section 5.3.2.2."""
+    if question.push_required and not question.pushed:
+        raise PushRequired
 
 
 def no_request_object(question: Question) -> None:
@@ -174,6 +187,18 @@ def resources_are_known(question: Question) -> None:
         raise InvalidTarget
 
 
+class PushRequired(InvalidRequest):
+    """RFC 9126 section 5: this client must push its requests, or everybody must."""
+
+    description = "Pushed authorization requests are required: send the parameters to the PAR endpoint."
+
+
+class RedirectNotRegistered(InvalidRequest):
+    """The redirect URI is missing or not the client's. Only /par says so; /authorize shows a page."""
+
+    description = "The redirect_uri is missing or not registered."
+
+
 class PkceRequired(InvalidRequest):
     """RFC 7636 section 4.4.1: the request lacks a challenge, or has one of the wrong kind."""
 
@@ -181,10 +206,12 @@ class PkceRequired(InvalidRequest):
 
 
 ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
-    # Before these, by `registered_redirect`: the client is known and the redirect URI is its own. Those two failures
-    # are answered with a page; from here on the address is good, and each error goes back to the client.
+    # Before these, by `way_back`: the client is known and the redirect URI is its own. At /authorize those two failures
+    # are answered with a page; from here on the address is good, and each error goes back to the client. At /par the
+    # client has proved who it is, and every error is JSON.
     no_parameter_twice,
     no_control_characters,
+    pushed_where_that_is_required,
     no_request_object,
     response_type_is_code,
     response_mode_is_query,
@@ -199,14 +226,16 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
 )
 
 
-def registered_redirect(fields: Fields, client: Client) -> str | None:
-    """The redirect URI to answer to, or None if there is none that may be used (OAuth 2.1 sections 2.3.1 to 2.3.4)."""
+def way_back(fields: Fields, client: Client) -> WayBack | None:
+    """Where to answer, or None if the redirect URI may not be used (OAuth 2.1 sections 2.3.1 to 2.3.4)."""
     if "redirect_uri" in fields.repeated:
         return None
-    given = fields.get("redirect_uri")
-    if given is None:
-        return client.redirect_uris[0] if len(client.redirect_uris) == 1 else None
-    return given if client.accepts_redirect(given) else None
+    redirect_uri = fields.get("redirect_uri")
+    if redirect_uri is None and len(client.redirect_uris) == 1:
+        redirect_uri = client.redirect_uris[0]
+    elif redirect_uri is None or not client.accepts_redirect(redirect_uri):
+        return None
+    return WayBack(client_id=client.client_id, redirect_uri=redirect_uri, state=echoed_state(fields))
 
 
 def echoed_state(fields: Fields) -> str | None:
@@ -227,12 +256,12 @@ def requested_scope(fields: Fields, client: Client) -> tuple[str, ...]:
 
 
 def authorization_request(
-    question: Question, *, redirect_uri: str, subject: str | None, id: str, now: datetime
+    question: Question, back: WayBack, *, subject: str | None, id: str, now: datetime
 ) -> AuthorizationRequest:
     """Check the request in the order of the table, and return it. `subject` is what an `id_token_hint` said.
 
     Raises:
-        OAuthError: the first check that fails; it goes back to `redirect_uri`.
+        OAuthError: the first check that fails.
     """
     for check in ORDER_OF_CHECKS:
         check(question)
@@ -242,11 +271,11 @@ def authorization_request(
     return AuthorizationRequest(
         id=id,
         asked_at=now,
-        client_id=question.client.client_id,
-        redirect_uri=redirect_uri,
+        client_id=back.client_id,
+        redirect_uri=back.redirect_uri,
+        state=back.state,
         scope=scope,
         code_challenge=fields["code_challenge"],
-        state=echoed_state(fields),
         nonce=fields.get("nonce"),
         prompt=tuple(sorted(set(fields.get("prompt", "").split()))),
         max_age=int(fields["max_age"]) if "max_age" in fields else client.default_max_age,
@@ -255,71 +284,3 @@ def authorization_request(
         subjects=in_all(None if subject is None else (subject,), wishes.subjects),
         claims=wishes.told if OPENID in scope else None,
     )
-
-
-# --- who must be asked ---------------------------------------------------------------------------------------------
-
-
-class Step(Enum):
-    """What stands between a request and its code."""
-
-    SIGN_IN = auto()
-    REFUSE = auto()
-    """Somebody signed in for this request, and is not the person that it is meant for."""
-    CONSENT = auto()
-    NOTHING = auto()
-
-
-def next_step(
-    request: AuthorizationRequest,
-    *,
-    user_id: str | None,
-    auth_time: datetime | None,
-    remembered: bool,
-    confidential: bool,
-    now: datetime,
-) -> Step:
-    """Say what must happen next. Without `user_id` nobody is signed in; `remembered`: this was allowed before.
-
-    A sign-in that `prompt=login` or `max_age` asked for is known by its time: it came after the request. Consent of
-    public clients is never remembered: anybody can say that they are that client (RFC 8252 section 8.6).
-    """
-    if user_id is None or auth_time is None:
-        return Step.SIGN_IN
-    answered = auth_time >= request.asked_at
-    if request.subjects is not None and user_id not in request.subjects:
-        return Step.REFUSE if answered else Step.SIGN_IN
-    if "login" in request.prompt and not answered:
-        return Step.SIGN_IN
-    if request.max_age is not None and not answered and now - auth_time >= timedelta(seconds=request.max_age):
-        return Step.SIGN_IN
-    # Choosing an account is done on the consent page, which says who is signed in and offers another sign-in.
-    if not confidential or not remembered or {"consent", "select_account"} & set(request.prompt):
-        return Step.CONSENT
-    return Step.NOTHING
-
-
-# --- what goes back ------------------------------------------------------------------------------------------------
-
-
-def success_location(request: AuthorizationRequest, *, code: str, issuer: str) -> str:
-    """The address that brings the code to the client, with `iss` (RFC 9207 section 2) and the state as it came."""
-    answer = {"code": code, "iss": issuer}
-    if request.state is not None:
-        answer["state"] = request.state
-    joint = "&" if "?" in request.redirect_uri else "?"
-    return f"{request.redirect_uri}{joint}{urlencode(answer, quote_via=quote)}"
-
-
-def form_target(redirect_uri: str) -> str:
-    """The CSP source for `form-action` that lets a form of ours end at this redirect URI.
-
-    Host sources of CSP know names and 127.0.0.1 but no other address; private-use schemes have no host at all. For
-    those the scheme has to do.
-    """
-    parts = urlsplit(redirect_uri)
-    host = parts.hostname or ""
-    is_other_address = ":" in host or (host != "127.0.0.1" and re.fullmatch(r"[0-9.]+", host) is not None)
-    if parts.scheme not in {"http", "https"} or is_other_address:
-        return f"{parts.scheme}:"
-    return f"{parts.scheme}://{parts.netloc}"

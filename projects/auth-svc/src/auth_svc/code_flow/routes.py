@@ -3,29 +3,21 @@
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from auth_svc.clients import Client, Clients
 from auth_svc.code_flow import store
+from auth_svc.code_flow.answer import Answers, form_target
 from auth_svc.code_flow.code import Code
-from auth_svc.code_flow.flow import (
-    AuthorizationRequest,
-    Question,
-    Step,
-    authorization_request,
-    echoed_state,
-    form_target,
-    next_step,
-    registered_redirect,
-    success_location,
-)
+from auth_svc.code_flow.flow import AuthorizationRequest, way_back
+from auth_svc.code_flow.kept import REQUEST_URI, KeptRequests
+from auth_svc.code_flow.reading import RequestReader
+from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError, redirect_location
+from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError
 from auth_svc.grants import Terms
-from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
     Browser,
@@ -37,17 +29,11 @@ from auth_svc.signin import (
     scopes_in_words,
 )
 from auth_svc.token import narrow
-from auth_svc.web import Fields, PageProblem, Pages, Seal, SealBrokenError, parse_fields, read_fields
+from auth_svc.web import Fields, PageProblem, Pages, parse_fields, read_fields
 from lib_one.contracts.auth import ConsentGranted
 from lib_one.event import new_id
 
-_REQUEST_LIFE = timedelta(hours=1)
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
-
-
-class _Hint(msgspec.Struct, frozen=True):
-    iss: str
-    sub: str
 
 
 class CodeFlowPages:
@@ -59,24 +45,19 @@ class CodeFlowPages:
         pages: Pages,
         browser: Browser,
         clients: Clients,
-        keys: KeyRing,
+        reader: RequestReader,
         secret_key: SecretKey,
         *,
-        resource: str,
         code_life: timedelta,
     ) -> None:
         self._ledger = ledger
         self._pages = pages
         self._browser = browser
         self._clients = clients
-        self._keys = keys
-        self._issuer = pages.issuer
-        self._resources = frozenset({resource, pages.issuer})
+        self._reader = reader
         self._code_life = code_life
-        self._decode_hint = msgspec.json.Decoder(_Hint).decode
-        self._requests = Seal(
-            secret_key.derive("authorization request"), shape=AuthorizationRequest, life=_REQUEST_LIFE, now=ledger.now
-        )
+        self._answers = Answers(pages)
+        self._requests = KeptRequests(ledger, clients, secret_key)
         self.routes = [
             Route("/authorize", self._authorize, methods=["GET", "POST"]),
             Route("/consent", self._show_consent, methods=["GET"]),
@@ -88,8 +69,13 @@ class CodeFlowPages:
         posted = request.method == "POST"
         fields = await read_fields(request) if posted else parse_fields(request.scope["query_string"])
         client = self._known_client(fields)
-        redirect_uri = registered_redirect(fields, client)
-        if redirect_uri is None:
+        request_uri = fields.get("request_uri", "")
+        if request_uri.startswith(REQUEST_URI) and "request_uri" not in fields.repeated:
+            # What stands beside it is not looked at (RFC 9101 section 6.3). The page has an address of its own, so that
+            # it can be loaded again when the reference is used up.
+            return self._pages.see(_consent_path(await self._requests.take(request_uri, client.client_id)))
+        back = way_back(fields, client)
+        if back is None:
             raise PageProblem(
                 400,
                 "The way back is not registered",
@@ -97,24 +83,18 @@ class CodeFlowPages:
                 "nothing was sent there. If you maintain it, register the exact address.",
             )
         try:
-            asked = authorization_request(
-                Question(fields, client, self._resources),
-                redirect_uri=redirect_uri,
-                subject=self._hinted(fields),
-                id=new_id(),
-                now=self._ledger.now(),
-            )
+            asked = self._reader.read(fields, client, back, pushed=False)
         except OAuthError as error:
-            return self._refuse(error, redirect_uri, echoed_state(fields))
+            return self._answers.refusal(back, error)
         if posted and self._browser.signed_in(request) is None:
             # A POST from the client's site comes without our SameSite=Lax cookie; the GET that follows brings it.
-            return self._pages.see(self._consent_path(self._requests.close(asked)))
-        return await self._go_on(request, asked, client, self._requests.close(asked))
+            return self._pages.see(_consent_path(self._requests.keep(asked)))
+        return await self._go_on(request, asked, client, self._requests.keep(asked))
 
     async def _show_consent(self, request: Request) -> Response:
-        sealed = parse_fields(request.scope["query_string"]).get("request", "")
-        asked, client = self._open(sealed)
-        return await self._go_on(request, asked, client, sealed)
+        text = parse_fields(request.scope["query_string"]).get("request", "")
+        asked, client = await self._requests.open(text)
+        return await self._go_on(request, asked, client, text)
 
     async def _go_on(self, request: Request, asked: AuthorizationRequest, client: Client, sealed: str) -> Response:
         """Whatever comes next: sign in, consent, or the code."""
@@ -122,18 +102,19 @@ class CodeFlowPages:
         silent = "none" in asked.prompt
         step = await self._step(asked, client, found)
         if step is Step.REFUSE or (silent and step is Step.SIGN_IN):
-            return self._refuse(LoginRequired(), asked.redirect_uri, asked.state)
+            return self._answers.refusal(asked, LoginRequired())
         if found is None or step is Step.SIGN_IN:
             return self._browser.sign_in(self._errand(asked, client, sealed, again=found is not None))
         scope = narrow(asked.scope, found.user.scopes)
         if not scope:
-            return self._refuse(InvalidScope("not for this person"), asked.redirect_uri, asked.state)
+            return self._answers.refusal(asked, InvalidScope("not for this person"))
         if step is Step.NOTHING:
             secret = new_token()
-            await self._ledger.database.work(lambda c: self._keep_code(c, asked, found, scope, secret))
-            return self._pages.see(success_location(asked, code=secret, issuer=self._issuer))
+            if not await self._ledger.database.work(lambda c: self._give(c, asked, found, scope, secret)):
+                raise _answered(client)
+            return self._answers.code(asked, secret)
         if silent:
-            return self._refuse(ConsentRequired(), asked.redirect_uri, asked.state)
+            return self._answers.refusal(asked, ConsentRequired())
         host = urlsplit(asked.redirect_uri).hostname or asked.redirect_uri
         return self._pages.render(
             request,
@@ -154,26 +135,26 @@ class CodeFlowPages:
     async def _decide(self, request: Request) -> Response:
         """The person's answer. A second one, by a double click or the back button, changes nothing."""
         fields = await self._pages.read_form(request)
-        asked, client = self._open(fields.get("request", ""))
+        asked, client = await self._requests.open(fields.get("request", ""))
         decision = fields.get("decision")
         now = self._ledger.now()
         if decision == "deny":
             if not await self._ledger.database.work(lambda c: store.answer(c, asked.id, now=now)):
                 raise _answered(client)
-            return self._refuse(AccessDenied("by the person"), asked.redirect_uri, asked.state)
+            return self._answers.refusal(asked, AccessDenied("by the person"))
         if decision != "allow":
             raise PageProblem(400, "That could not be read", "The answer was neither Allow nor Deny.")
         found = self._browser.signed_in(request)
         step = await self._step(asked, client, found)
         if found is None or step in {Step.SIGN_IN, Step.REFUSE}:
-            return self._pages.see(self._consent_path(fields["request"]))
+            return self._pages.see(_consent_path(fields["request"]))
         scope = narrow(asked.scope, found.user.scopes)
         if not scope:
-            return self._refuse(InvalidScope("not for this person"), asked.redirect_uri, asked.state)
+            return self._answers.refusal(asked, InvalidScope("not for this person"))
         secret = new_token()
         if not await self._ledger.database.work(lambda c: self._allow(c, asked, client, found, scope, secret)):
             raise _answered(client)
-        return self._pages.see(success_location(asked, code=secret, issuer=self._issuer))
+        return self._answers.code(asked, secret)
 
     def _allow(
         self,
@@ -202,6 +183,15 @@ class CodeFlowPages:
                 grant_id=code.grant_id, user_id=code.user_id, client_id=code.client_id, scope=" ".join(scope)
             ),
         )
+        return True
+
+    def _give(
+        self, connection: Connection, asked: AuthorizationRequest, found: SignedIn, scope: tuple[str, ...], secret: str
+    ) -> bool:
+        """A code without a question; one a request, so that a pushed one that is loaded again gets no second."""
+        if not store.answer(connection, asked.id, now=self._ledger.now()):
+            return False
+        self._keep_code(connection, asked, found, scope, secret)
         return True
 
     def _keep_code(
@@ -241,14 +231,6 @@ class CodeFlowPages:
             now=self._ledger.now(),
         )
 
-    def _hinted(self, fields: Fields) -> str | None:
-        """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""
-        try:
-            claims = self._decode_hint(self._keys.verify(fields.get("id_token_hint", ""), typ="JWT"))
-        except (UnverifiedTokenError, msgspec.DecodeError):
-            return None
-        return claims.sub if claims.iss == self._issuer else None
-
     def _known_client(self, fields: Fields) -> Client:
         client_id = fields.get("client_id")
         client = None if client_id is None or "client_id" in fields.repeated else self._clients.find(client_id)
@@ -260,36 +242,18 @@ class CodeFlowPages:
             )
         return client
 
-    def _open(self, sealed: str) -> tuple[AuthorizationRequest, Client]:
-        try:
-            asked = self._requests.open(sealed)
-        except SealBrokenError as error:
-            raise PageProblem(
-                400,
-                "This request has expired",
-                "It was started too long ago, or its address was not copied whole. "
-                "Go back to the application that you came from and start again.",
-            ) from error
-        client = self._clients.find(asked.client_id)
-        if client is None or not client.accepts_redirect(asked.redirect_uri):
-            raise PageProblem(400, "Unknown application", "The application that sent you here is no longer registered.")
-        return asked, client
-
-    def _refuse(self, error: OAuthError, redirect_uri: str, state: str | None) -> Response:
-        return self._pages.see(redirect_location(error, redirect_uri=redirect_uri, state=state, issuer=self._issuer))
-
     def _errand(self, asked: AuthorizationRequest, client: Client, sealed: str, *, again: bool) -> Errand:
         return Errand(
-            path=self._consent_path(sealed),
+            path=_consent_path(sealed),
             client_name=client.client_name,
             username=asked.login_hint,
             form_target=form_target(asked.redirect_uri),
             again=again,
         )
 
-    @staticmethod
-    def _consent_path(sealed: str) -> str:
-        return f"/consent?request={quote(sealed)}"
+
+def _consent_path(text: str) -> str:
+    return f"/consent?request={quote(text)}"
 
 
 def _answered(client: Client) -> PageProblem:

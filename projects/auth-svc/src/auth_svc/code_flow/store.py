@@ -1,7 +1,8 @@
-"""Tables of authorization codes and of requests that were answered."""
+"""Tables of authorization codes, of requests that were answered, and of pushed ones."""
 
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import (
     Column,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 
 from auth_svc import grants
 from auth_svc.code_flow.code import Code
+from auth_svc.code_flow.flow import AuthorizationRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 from lib_one.sql import InsertOnce
@@ -50,8 +52,19 @@ answered_requests = Table(
     Column("answered_at", Instant, nullable=False, index=True),
 )
 
+pushed_requests = Table(
+    "pushed_requests",
+    metadata,
+    Column("request_hash", LargeBinary(32), primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("used_at", Instant, nullable=True),
+)
+
 KEPT = timedelta(days=1)
-"""How long used codes and answers are remembered: a copy of a code that comes back later is unknown, and so refused."""
+"""How long used codes and answers are remembered: a copy of a code that comes back later is unknown, and so refused.
+A pushed request that was taken has its content read from here until its person has decided."""
 
 _FIND = select(codes).where(codes.c.code_hash == bindparam("hash"))
 _CONSUME = (
@@ -59,6 +72,18 @@ _CONSUME = (
     .where(codes.c.code_hash == bindparam("hash"), codes.c.used_at.is_(None), codes.c.expires_at > bindparam("now"))
     .values(used_at=bindparam("now"))
 )
+_TAKE = (
+    update(pushed_requests)
+    .where(
+        pushed_requests.c.request_hash == bindparam("hash"),
+        pushed_requests.c.client_id == bindparam("client"),
+        pushed_requests.c.used_at.is_(None),
+        pushed_requests.c.expires_at > bindparam("now"),
+    )
+    .values(used_at=bindparam("now"))
+)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(AuthorizationRequest).decode
 _ANSWER = InsertOnce(answered_requests)
 
 
@@ -130,7 +155,34 @@ def answer(connection: Connection, request_id: str, *, now: datetime) -> bool:
     return _ANSWER.run(connection, request_id=request_id, answered_at=now)
 
 
+def keep_pushed(connection: Connection, asked: AuthorizationRequest, *, hashed: bytes, expires_at: datetime) -> None:
+    """Keep a request that was pushed; of its reference only the hash."""
+    connection.execute(
+        pushed_requests.insert(),
+        {
+            "request_hash": hashed,
+            "client_id": asked.client_id,
+            "request": _encode(asked).decode(),
+            "expires_at": expires_at,
+        },
+    )
+
+
+def take_pushed(connection: Connection, hashed: bytes, *, client_id: str, now: datetime) -> bool:
+    """Use a pushed request up, for the client that pushed it. Of several at once exactly one gets True."""
+    return connection.execute(_TAKE, {"hash": hashed, "client": client_id, "now": now}).rowcount == 1
+
+
+def find_taken(connection: Connection, hashed: bytes) -> AuthorizationRequest | None:
+    """Find a pushed request that was taken; it counts as asked when its person came with it."""
+    row = connection.execute(select(pushed_requests).where(pushed_requests.c.request_hash == hashed)).first()
+    if row is None or row.used_at is None:
+        return None
+    return msgspec.structs.replace(_decode(row.request), asked_at=row.used_at)
+
+
 def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete codes and answers that no longer matter."""
+    """Delete what no longer matters."""
     connection.execute(delete(codes).where(codes.c.expires_at < now - KEPT))
     connection.execute(delete(answered_requests).where(answered_requests.c.answered_at < now - KEPT))
+    connection.execute(delete(pushed_requests).where(pushed_requests.c.expires_at < now - KEPT))
