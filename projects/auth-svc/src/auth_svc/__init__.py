@@ -12,7 +12,8 @@
     /jwks                                       keys/ (published by discovery)
     /.well-known/oauth-authorization-server     discovery
     /.well-known/openid-configuration           discovery
-    /  /signin  /signout                        signin/
+    /  /signin                                  signin/
+    /signout  /logout                           logout/
     /consents                                   consents
     /health  /ready                             health
 

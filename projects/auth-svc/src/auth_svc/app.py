@@ -21,6 +21,7 @@ from auth_svc.exchange import TokenExchange
 from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
 from auth_svc.keys import KeyRing, KeyRotation
+from auth_svc.logout import LogoutPages
 from auth_svc.revocation import Revocation
 from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.seed import Seeding
@@ -191,7 +192,8 @@ class AuthService:
         )
         devices = DevicePages(ledger, pages, browser, self.clients, self.secret_key)
         consents = ConsentPages(ledger, pages, browser, self.revocation, access_token_life=settings.access_token_life)
-        routes = [*sign_in.routes, *authorize.routes, *devices.routes, *consents.routes]
+        logout = LogoutPages(ledger, pages, browser, self.clients, self.keys, self.revocation, self.secret_key)
+        routes = [*sign_in.routes, *logout.routes, *authorize.routes, *devices.routes, *consents.routes]
         site = Starlette(routes=routes, lifespan=self.running)
         install(site, pages)
         self._application = FastLane(machine, site)

@@ -58,6 +58,7 @@ SEED = {
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access shipments:read shipments:write",
             "redirect_uris": ["https://shop.example/callback?of=shop"],
+            "post_logout_redirect_uris": ["https://shop.example/bye", "https://shop.example/bye?of=shop"],
         },
     ],
 }

@@ -140,7 +140,7 @@ def _problems(new: NewClient) -> Iterable[str]:
         yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
     if new.id_token_signed_response_alg not in ALGORITHMS:
         yield f"unknown algorithm {new.id_token_signed_response_alg!r}"
-    for uri in new.redirect_uris:
+    for uri in (*new.redirect_uris, *new.post_logout_redirect_uris):
         problem = redirect_uri_problem(uri)
         if problem is not None:
             yield f"redirect URI {uri[:200]!r}: {problem}"

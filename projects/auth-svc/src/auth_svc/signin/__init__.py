@@ -1,14 +1,16 @@
-"""Signing in: the browser's session, the pages to begin and end it, what a person has allowed, and the home page.
+"""Signing in: the browser's session, the page to begin it, what a person has allowed, and the home page.
 
     flow      what a session, an errand and a limit are: rules without I/O
     store     sessions, remembered consents, limits on guessing
     browser   whose browser is this? - what the other pages ask
-    routes    /signin, /signout and /
+    ending    how a session ends, for whoever ends it
+    routes    /signin and /
 
 A page that needs a signed-in person sends the browser to `Browser.sign_in` with an `Errand`: where to come back to.
 """
 
 from auth_svc.signin.browser import Browser
+from auth_svc.signin.ending import end_session
 from auth_svc.signin.flow import (
     ACR_VALUES,
     Errand,
@@ -46,6 +48,7 @@ __all__ = [
     "acr_of",
     "consented_scopes",
     "consents_of",
+    "end_session",
     "forget_consents",
     "forget_expired",
     "give_back_attempt",

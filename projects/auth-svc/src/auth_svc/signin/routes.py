@@ -1,4 +1,4 @@
-"""/signin, /signout and the home page."""
+"""/signin and the home page."""
 
 import math
 import secrets
@@ -16,6 +16,7 @@ from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey
 from auth_svc.signin import store
 from auth_svc.signin.browser import Browser
+from auth_svc.signin.ending import end_session
 from auth_svc.signin.flow import (
     AT_ONE_ACCOUNT,
     BY_ONE_ADDRESS,
@@ -29,7 +30,7 @@ from auth_svc.signin.flow import (
 )
 from auth_svc.users import Passwords, User
 from auth_svc.web import SESSION, Pages, Seal, SealBrokenError, parse_fields
-from lib_one.contracts.auth import SessionEnded, SessionStarted, SignInFailed
+from lib_one.contracts.auth import SessionStarted, SignInFailed
 from lib_one.event import new_id
 
 _WRONG = "The username or the password is not right."
@@ -53,7 +54,7 @@ class _Guess:
 
 
 class SignInPages:
-    """The pages to sign in and out, and the home page."""
+    """The page to sign in, and the home page."""
 
     def __init__(
         self,
@@ -79,8 +80,6 @@ class SignInPages:
             Route("/", self._home, methods=["GET"]),
             Route("/signin", self._show_sign_in, methods=["GET"]),
             Route("/signin", self._sign_in, methods=["POST"]),
-            Route("/signout", self._show_sign_out, methods=["GET"]),
-            Route("/signout", self._sign_out, methods=["POST"]),
         ]
 
     async def _home(self, request: Request) -> Response:
@@ -131,28 +130,6 @@ class SignInPages:
         self._pages.set_cookie(response, SESSION, secret, life=self._session_life)
         known = self._known.close(_KnownBrowser(guess.account, secrets.token_urlsafe(16)))
         self._pages.set_cookie(response, _KNOWN, known, life=_KNOWN_LIFE)
-        return response
-
-    async def _show_sign_out(self, request: Request) -> Response:
-        found = self._browser.signed_in(request)
-        if found is None:
-            return self._pages.render(
-                request,
-                "done.html",
-                outcome="good",
-                title="You are signed out",
-                text="Nobody is signed in with this browser now.",
-                onward=("/signin", "Sign in again"),
-            )
-        return self._pages.render(request, "signout.html", user=found.user)
-
-    async def _sign_out(self, request: Request) -> Response:
-        await self._pages.read_form(request)
-        found = self._browser.signed_in(request)
-        if found is not None:
-            await self._ledger.database.work(lambda c: self._end(c, found.session))
-        response = self._pages.see("/signout")
-        self._pages.drop_cookie(response, SESSION)
         return response
 
     def _form(
@@ -221,16 +198,11 @@ class SignInPages:
             store.confirm_session(connection, session, secret=secret)
         else:
             if before is not None:
-                self._end(connection, before.session)
+                end_session(connection, before.session, ledger=self._ledger, revocation=self._revocation)
             store.start_session(connection, session, secret=secret)
         self._ledger.outbox.record(
             connection, SessionStarted(session_id=session.session_id, user_id=user.user_id, methods=PASSWORD)
         )
-
-    def _end(self, connection: Connection, session: Session) -> None:
-        if store.end_session(connection, session.session_id, now=self._ledger.now()):
-            self._ledger.outbox.record(connection, SessionEnded(session_id=session.session_id, user_id=session.user_id))
-            self._revocation.revoke_session(connection, session.session_id)
 
 
 def _in_words(seconds: int) -> str:

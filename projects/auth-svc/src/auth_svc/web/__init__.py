@@ -2,12 +2,14 @@
 
 pages   what leaves: HTML with its security headers, cookies, error pages
 forms   what comes in: bodies and queries of strangers, read with limits
+sources what the content security policy of a page lets through
 seal    values that travel through a browser and come back unchanged
 """
 
 from auth_svc.web.forms import Fields, PageProblem, parse_fields, read_fields
 from auth_svc.web.pages import SESSION, Pages, install
 from auth_svc.web.seal import Seal, SealBrokenError
+from auth_svc.web.sources import csp_source
 
 __all__ = [
     "SESSION",
@@ -16,6 +18,7 @@ __all__ = [
     "Pages",
     "Seal",
     "SealBrokenError",
+    "csp_source",
     "install",
     "parse_fields",
     "read_fields",
