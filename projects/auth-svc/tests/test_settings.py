@@ -49,7 +49,6 @@ def test_unknown_variable_refuses_to_start_by_name_and_without_its_value() -> No
         "http://auth.example",
         "http://10.0.0.1",
         "https://auth.example/",
-        "https://auth.example/tenant",
         "https://auth.example?x=1",
         "https://auth.example#x",
         "https://user@auth.example",

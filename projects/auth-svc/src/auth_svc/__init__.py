@@ -11,7 +11,7 @@
     /userinfo                                   userinfo
     /jwks                                       keys/ (published by discovery)
     /.well-known/oauth-authorization-server     discovery
-    /.well-known/openid-configuration           discovery
+    /.well-known/openid-configuration           discovery, both for issuers with a path too
     /  /signin                                  signin/
     /signout  /logout                           logout/
     /consents                                   consents

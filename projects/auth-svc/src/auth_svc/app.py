@@ -30,7 +30,7 @@ from auth_svc.signin import Browser, SignInPages
 from auth_svc.token import AccessTokens, ClientCredentials, Refresh, TokenEndpoint, TokenIssuer
 from auth_svc.userinfo import UserinfoEndpoint
 from auth_svc.users import Accounts, Passwords
-from auth_svc.web import Pages, install
+from auth_svc.web import Pages, UnderPath, install
 from auth_svc.wire import Endpoint, FastLane
 from lib_one.bus import Bus
 from lib_one.contracts.auth import RevocationHeartbeat
@@ -146,6 +146,7 @@ class AuthService:
             grant_types=token.grant_types,
             push_required=settings.require_pushed_authorization_requests or settings.profile == "fapi2",
         )
+        probes = health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected)
         machine = {
             "/token": Endpoint({"POST": token}),
             "/device_authorization": Endpoint(
@@ -166,8 +167,7 @@ class AuthService:
             ),
             "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.keys, self.revocation)}),
             "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
-            **discovery.endpoints(metadata, self.keys),
-            **health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected),
+            **probes,
         }
 
         pages = Pages(issuer=settings.issuer, csrf_key=self.secret_key.derive("csrf"))
@@ -196,7 +196,11 @@ class AuthService:
         routes = [*sign_in.routes, *logout.routes, *authorize.routes, *devices.routes, *consents.routes]
         site = Starlette(routes=routes, lifespan=self.running)
         install(site, pages)
-        self._application = FastLane(machine, site)
+        path = settings.path
+        endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
+        # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
+        endpoints |= probes | discovery.endpoints(metadata, self.keys, path=path)
+        self._application = FastLane(endpoints, UnderPath(path, site) if path else site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""

@@ -52,13 +52,18 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
     }  # fmt: skip
 
 
-def endpoints(document: dict[str, object], keys: KeyRing) -> dict[str, Endpoint]:
-    """Return the paths that answer it."""
+def endpoints(document: dict[str, object], keys: KeyRing, *, path: str) -> dict[str, Endpoint]:
+    """Return the addresses that answer it, for an issuer with this path or with none.
+
+    RFC 8414 section 3.1 puts the well-known part before the issuer's path, and says in section 5 that clients may do so
+    with OpenID's name as well; OpenID Connect Discovery section 4.1 puts it behind.
+    """
     body = msgspec.json.encode(document)
 
     well_known = Fixed(lambda: body, _HEADERS)
     return {
-        "/.well-known/oauth-authorization-server": well_known,
-        "/.well-known/openid-configuration": well_known,
-        "/jwks": Fixed(lambda: keys.jwks, _HEADERS),
+        f"/.well-known/oauth-authorization-server{path}": well_known,
+        f"/.well-known/openid-configuration{path}": well_known,
+        f"{path}/.well-known/openid-configuration": well_known,
+        f"{path}/jwks": Fixed(lambda: keys.jwks, _HEADERS),
     }

@@ -5,6 +5,7 @@ start, by name: a typo in a security setting must not be silent.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
@@ -16,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "AUTH_SVC_"
+_SEGMENT = re.compile(r"[A-Za-z0-9\-._~]+")
 
 
 class Settings(BaseSettings):
@@ -24,8 +26,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
 
     issuer: str = "http://127.0.0.1:8400"
-    """The issuer identifier (RFC 8414 section 2): the address under which clients reach auth-svc, with neither a path
-    nor a slash at the end. `https` unless it is a loopback address. It is in every token: changing it ends them all."""
+    """The issuer identifier (RFC 8414 section 2): the address under which clients reach auth-svc, without a slash
+    at the end. `https` unless it is a loopback address. It may have a path, under which all pages and endpoints then
+    are. It is in every token: changing it ends them all."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -112,10 +115,11 @@ class Settings(BaseSettings):
 
     @field_validator("issuer")
     @classmethod
-    def _has_no_path(cls, value: str) -> str:
-        # Pages, cookies and the well-known addresses all stand at the root of a host of their own.
-        if urlsplit(value).path:
-            raise ValueError("must have no path")
+    def _has_a_plain_path(cls, value: str) -> str:
+        # Clients compare the issuer as text (RFC 8414 section 3.3), so there must be one way to write it.
+        segments = urlsplit(value).path.split("/")[1:]
+        if not all(_SEGMENT.fullmatch(segment) and segment not in {".", "..", ".well-known"} for segment in segments):
+            raise ValueError("must have a path of plain segments (letters, digits, - . _ ~), or none")
         return value
 
     @model_validator(mode="after")
@@ -123,6 +127,11 @@ class Settings(BaseSettings):
         if not self.loopback and urlsplit(self.issuer).scheme != "https":
             raise ValueError(f"{PREFIX}ISSUER: a public issuer must be https; http is for loopback addresses only")
         return self
+
+    @property
+    def path(self) -> str:
+        """The path of the issuer, such as `/auth`; empty if it has none."""
+        return urlsplit(self.issuer).path
 
     @property
     def loopback(self) -> bool:

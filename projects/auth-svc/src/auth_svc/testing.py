@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote_plus, urlsplit
+from urllib.parse import parse_qs, quote_plus, urljoin, urlsplit
 
 import msgspec
 
@@ -211,14 +211,18 @@ class Person:
     async def submit(self, **fields: str) -> Response:
         """Fill in and send the form of the page."""
         form = PageForm(self.page.text)
-        return await self.follow(await self.http.post(form.action, data=form.fields | fields))
+        return await self.follow(await self.http.post(self._absolute(form.action), data=form.fields | fields))
 
     async def follow(self, response: Response) -> Response:
         """Follow redirects as long as they stay on the site."""
-        while response.status_code == 303 and response.headers["location"].startswith("/"):
-            response = await self.http.get(response.headers["location"])
         self.page = response
+        while response.status_code == 303 and response.headers["location"].startswith("/"):
+            self.page = response = await self.http.get(self._absolute(response.headers["location"]))
         return response
+
+    def _absolute(self, reference: str) -> str:
+        """As a browser reads an address on the page that it shows."""
+        return urljoin(str(self.page.url), reference)
 
     async def sign_in(self, username: str, password: str = PASSWORD) -> Response:
         """Sign in: on the page that is shown if it asks for that, else from the start."""

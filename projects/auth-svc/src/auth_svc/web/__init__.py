@@ -7,7 +7,7 @@ seal    values that travel through a browser and come back unchanged
 """
 
 from auth_svc.web.forms import Fields, PageProblem, parse_fields, read_fields
-from auth_svc.web.pages import SESSION, Pages, install
+from auth_svc.web.pages import SESSION, Pages, UnderPath, install
 from auth_svc.web.seal import Seal, SealBrokenError
 from auth_svc.web.sources import csp_source
 
@@ -18,6 +18,7 @@ __all__ = [
     "Pages",
     "Seal",
     "SealBrokenError",
+    "UnderPath",
     "csp_source",
     "install",
     "parse_fields",

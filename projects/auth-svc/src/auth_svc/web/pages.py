@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth_svc.web.forms import Fields, PageProblem, read_fields
 
@@ -41,6 +42,8 @@ class Pages:
     def __init__(self, *, issuer: str, csrf_key: bytes) -> None:
         self.issuer = issuer
         self.secure = issuer.startswith("https://")
+        self.path = urlsplit(issuer).path
+        """Where the pages are on their host: the path of the issuer, `/auth` or nothing."""
         self._csrf_key = csrf_key
         self._templates = Environment(
             loader=FileSystemLoader(_PACKAGE / "templates"),
@@ -49,8 +52,13 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals["style"] = _STYLE_PATH
+        self._templates.globals["url"] = self.url
+        self._templates.globals["style"] = self.url(_STYLE_PATH)
         self._templates.globals["host"] = urlsplit(issuer).netloc
+
+    def url(self, path: str) -> str:
+        """The address of a page of ours, without the host. `path` is what its route says; other addresses stay."""
+        return f"{self.path}{path}" if path.startswith("/") else path
 
     def render(
         self,
@@ -93,8 +101,11 @@ class Pages:
         )
 
     def see(self, location: str) -> Response:
-        """Go there with GET: 303, never 307, which would carry a password along (RFC 9700 4.12)."""
-        response = RedirectResponse(location, 303)
+        """Go there with GET: 303, never 307, which would carry a password along (RFC 9700 4.12).
+
+        `location` is the path of a page of ours, as its route says, or an address elsewhere.
+        """
+        response = RedirectResponse(self.url(location), 303)
         self._protect(response, ())
         return response
 
@@ -137,7 +148,7 @@ class Pages:
             self._name(name),
             value,
             max_age=None if life is None else int(life.total_seconds()),
-            path="/",
+            path=self.path or "/",
             secure=self.secure,
             httponly=True,
             samesite="lax",
@@ -145,11 +156,16 @@ class Pages:
 
     def drop_cookie(self, response: Response, name: str) -> None:
         """Make the browser forget one of our cookies."""
-        response.delete_cookie(self._name(name), path="/", secure=self.secure, httponly=True, samesite="lax")
+        response.delete_cookie(
+            self._name(name), path=self.path or "/", secure=self.secure, httponly=True, samesite="lax"
+        )
 
     def _name(self, name: str) -> str:
-        # __Host-: no sibling domain and no plain-http page can plant it. Browsers refuse the prefix without TLS.
-        return f"__Host-{name}" if self.secure else f"auth_svc_{name}"
+        # __Host-: no sibling domain and no plain-http page can plant it. Browsers refuse the prefix without TLS, and
+        # with a path: what shares the host with an issuer that has a path must not be sent its cookies.
+        if self.secure:
+            return f"__Secure-{name}" if self.path else f"__Host-{name}"
+        return f"auth_svc_{name}"
 
     def _csrf(self, visit: str, request: Request) -> str:
         bound = f"{visit}.{self.cookie(request, SESSION) or ''}"
@@ -166,6 +182,24 @@ class Pages:
         response.headers["cache-control"] = "no-store"
         if self.secure:
             response.headers["strict-transport-security"] = "max-age=31536000"
+
+
+class UnderPath:
+    """The site of an issuer with a path: what is not below that path is not here."""
+
+    def __init__(self, path: str, site: ASGIApp) -> None:
+        self._path = path
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        if scope["type"] == "http":
+            path = scope["path"] if scope["path"] != self._path else f"{self._path}/"
+            if not path.startswith(f"{self._path}/"):
+                await PlainTextResponse("There is nothing at this address.\n", 404)(scope, receive, send)
+                return
+            scope = {**scope, "path": path, "root_path": self._path}
+        await self._site(scope, receive, send)
 
 
 def install(app: Starlette, pages: Pages) -> None:
