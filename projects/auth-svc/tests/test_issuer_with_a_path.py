@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
