@@ -272,6 +272,9 @@ NEXT = {
     "slow_down": "Wait five seconds longer between two polls, from now on.",
     "expired_token": "Start the device flow again.",
     "invalid_token": "Get a new access token: refresh, else sign in again.",
+    "invalid_dpop_proof": "Make a new proof for this very request, with a clock that is right; one must be sent where "
+    "tokens are [bound to a key](http-auth-svc.md#proof-of-possession).",
+    "use_dpop_nonce": "Make a new proof with the `nonce` of the header `DPoP-Nonce`, and send the same request again.",
     "server_error": "Try again later, and tell the operator: the log of auth-svc has the reason.",
     "temporarily_unavailable": "Wait as many seconds as `Retry-After` says, and send the same request again.",
     "MissingToken": "Send `Authorization: Bearer …`. The challenge says where to learn who issues tokens.",

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from auth_svc import code_flow, device_flow, discovery, grants, health, revocation, secret_key, signin
+from auth_svc import code_flow, device_flow, discovery, grants, health, proofs, revocation, secret_key, signin
 from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
@@ -22,12 +22,13 @@ from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import LogoutPages
+from auth_svc.proofs import Possession
 from auth_svc.revocation import Revocation
 from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.seed import Seeding
 from auth_svc.settings import Settings
 from auth_svc.signin import Browser, SignInPages
-from auth_svc.token import AccessTokens, ClientCredentials, Refresh, TokenEndpoint, TokenIssuer
+from auth_svc.token import AccessTokens, ClientCredentials, PresentedTokens, Refresh, TokenEndpoint, TokenIssuer
 from auth_svc.userinfo import UserinfoEndpoint
 from auth_svc.users import Accounts, Passwords
 from auth_svc.web import Pages, UnderPath, install
@@ -99,6 +100,7 @@ class AuthService:
                 code_flow.forget_expired,
                 device_flow.forget_expired,
                 grants.forget_expired,
+                proofs.forget_expired,
                 signin.forget_expired,
                 self.rotation.retire_due,
             ],
@@ -116,9 +118,11 @@ class AuthService:
         )
 
         authentication = ClientAuthentication(self.clients, client_secrets)
+        possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
         token = TokenEndpoint(
             ledger,
             authentication,
+            possession,
             self.issuer,
             [
                 AuthorizationCode(self.revocation),
@@ -132,6 +136,7 @@ class AuthService:
                 ClientCredentials(),
                 TokenExchange(self.tokens),
             ],
+            uri=f"{settings.issuer}/token",
         )
         reader = RequestReader(
             self.keys,
@@ -140,7 +145,8 @@ class AuthService:
             push_required=settings.require_pushed_authorization_requests,
             now=now,
         )
-        userinfo = UserinfoEndpoint(ledger, self.tokens, issuer=settings.issuer)
+        presented = PresentedTokens(ledger, self.tokens, possession, self.clients, issuer=settings.issuer)
+        userinfo = UserinfoEndpoint(ledger, presented, uri=f"{settings.issuer}/userinfo")
         metadata = discovery.metadata(
             settings.issuer,
             grant_types=token.grant_types,

@@ -6,6 +6,7 @@ import msgspec
 
 from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
 from auth_svc.keys import ALGORITHMS, KeyRing
+from auth_svc.proofs import PROOF_ALGORITHMS
 from auth_svc.protocol import SCOPES
 from auth_svc.signin import ACR_VALUES
 from auth_svc.users import CLAIMS
@@ -39,6 +40,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "claim_types_supported": ["normal"],
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",

@@ -203,6 +203,30 @@ class InvalidToken(OAuthError):  # noqa: N818
     description = "The access token is malformed, expired, revoked or not meant for this resource."
 
 
+class InvalidProof(OAuthError):  # noqa: N818
+    """RFC 9449 section 5: the DPoP proof is malformed, was used before, or was made for something else."""
+
+    code = "invalid_dpop_proof"
+    description = "The DPoP proof is malformed, used, too old, or not meant for this request."
+
+
+class ProofRequired(InvalidProof):
+    """RFC 9449 section 5.2: tokens of this client are bound to a key, and the request showed none."""
+
+    description = "The client must prove to have a key: send a DPoP proof."
+
+
+class UseDpopNonce(OAuthError):  # noqa: N818
+    """RFC 9449 section 8: the proof must repeat a nonce, which the answer has in the header `DPoP-Nonce`."""
+
+    code = "use_dpop_nonce"
+    description = "The DPoP proof must have the nonce of the DPoP-Nonce header."
+
+    def __init__(self, *, nonce: str) -> None:
+        super().__init__()
+        self.nonce = nonce
+
+
 class ServerError(OAuthError):
     """Something broke on this side; the log has it."""
 

@@ -8,7 +8,7 @@ from auth_svc import grants, users
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidClient, InvalidRequest
-from auth_svc.protocol import BEARER
+from auth_svc.protocol import BEARER, DPOP
 from auth_svc.token import AccessTokens, Actor
 from auth_svc.wire import Request, Response, json_bytes
 
@@ -79,7 +79,7 @@ class IntrospectionEndpoint:
                 active=True,
                 scope=claims.scope,
                 client_id=claims.client_id,
-                token_type=BEARER,
+                token_type=DPOP if claims.cnf and claims.cnf.jkt else BEARER,
                 exp=claims.exp,
                 iat=claims.iat,
                 sub=claims.sub,

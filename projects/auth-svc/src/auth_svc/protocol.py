@@ -14,6 +14,8 @@ ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"
 
 BEARER: Final = "Bearer"
 """The token type of RFC 6750."""
+DPOP: Final = "DPoP"
+"""The token type of RFC 9449."""
 
 OPENID: Final = "openid"
 OFFLINE_ACCESS: Final = "offline_access"

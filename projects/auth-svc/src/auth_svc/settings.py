@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     """Whether every client must send its authorization requests to `/par` (RFC 9126) instead of through the browser.
     Clients of the profile `fapi2` must in any case."""
 
+    dpop_nonce: Literal["never", "fapi2", "always"] = "fapi2"
+    """Whose DPoP proofs must repeat a nonce of ours (RFC 9449 section 8): nobody's, those of clients that keep the
+    rules of FAPI 2.0, or everybody's. With a nonce, a proof cannot be made in stock for later; it costs the client one
+    more request now and then."""
+
     access_token_life: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(), le=timedelta(minutes=10))
     """How long an access token is good, ten minutes at most: the bus keeps a revocation for so long, and a resource
     server that starts later would not learn of it. Revocation is quick, whatever this says."""

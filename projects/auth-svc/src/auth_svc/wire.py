@@ -18,6 +18,7 @@ from auth_svc.errors import (
     RepeatedParameter,
     ServerError,
     TemporarilyUnavailable,
+    UseDpopNonce,
     WrongContentType,
     token_body,
 )
@@ -230,15 +231,19 @@ def json_response(value: Any, *, status: int = 200) -> Response:
     return Response(status, _JSON_NO_STORE, _encode(value))
 
 
-def json_bytes(body: bytes) -> Response:
-    """The same for JSON that is encoded already."""
-    return Response(200, _JSON_NO_STORE, body)
+def json_bytes(body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
+    """The same for JSON that is encoded already, with more headers."""
+    return Response(200, [*_JSON_NO_STORE, *headers], body)
 
 
-def error_response(error: OAuthError, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
-    """An OAuth error as JSON, with the headers that its status asks for."""
+def error_response(
+    error: OAuthError, headers: Iterable[tuple[bytes, bytes]] = (), *, status: int | None = None
+) -> Response:
+    """An OAuth error as JSON, with the headers that it asks for. `status` is for where another is due than usual."""
     extra = list(headers)
-    if error.status == 401 and not any(name == b"www-authenticate" for name, _ in extra):
+    if isinstance(error, UseDpopNonce):
+        extra.append((b"dpop-nonce", error.nonce.encode()))
+    elif error.status == 401 and not any(name == b"www-authenticate" for name, _ in extra):
         extra.append(_BASIC)
     elif isinstance(error, TemporarilyUnavailable):
         extra.append((b"retry-after", b"%d" % error.retry_after))
@@ -247,7 +252,7 @@ def error_response(error: OAuthError, headers: Iterable[tuple[bytes, bytes]] = (
         extra.append((b"connection", b"close"))
     if error.detail:
         _log.info("refused", error=error.code, detail=error.detail)
-    return Response(error.status, [_JSON, *NO_STORE, *extra], token_body(error))
+    return Response(status or error.status, [_JSON, *NO_STORE, *extra], token_body(error))
 
 
 def parse_form(body: bytes) -> Form:

@@ -34,6 +34,7 @@ from auth_svc.web import Fields
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 
 
@@ -61,6 +62,8 @@ class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
     """Seconds, as asked for or as the client is registered (`default_max_age`)."""
     login_hint: str | None = None
     resource: tuple[str, ...] = ()
+    dpop_jkt: str | None = None
+    """Thumbprint of the key that the code is to be bound to (RFC 9449 section 10)."""
     subjects: tuple[str, ...] | None = None
     """The only people who may answer (`id_token_hint`, the claim `sub`), by user id; None: anybody."""
     claims: ClaimsRequest | None = None
@@ -187,6 +190,12 @@ def resources_are_known(question: Question) -> None:
         raise InvalidTarget
 
 
+def dpop_jkt_is_a_thumbprint(question: Question) -> None:
+    """RFC 9449 section 10: the base64url of a SHA-256."""
+    if "dpop_jkt" in question.fields and not _THUMBPRINT.fullmatch(question.fields["dpop_jkt"]):
+        raise InvalidRequest("dpop_jkt")
+
+
 class PushRequired(InvalidRequest):
     """RFC 9126 section 5: this client must push its requests, or everybody must."""
 
@@ -223,6 +232,7 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     claims_are_understood,
     context_can_be_reached,
     resources_are_known,
+    dpop_jkt_is_a_thumbprint,
 )
 
 
@@ -281,6 +291,7 @@ def authorization_request(
         max_age=int(fields["max_age"]) if "max_age" in fields else client.default_max_age,
         login_hint=fields.get("login_hint"),
         resource=fields.every("resource"),
+        dpop_jkt=fields.get("dpop_jkt"),
         subjects=in_all(None if subject is None else (subject,), wishes.subjects),
         claims=wishes.told if OPENID in scope else None,
     )

@@ -17,7 +17,7 @@ from auth_svc.code_flow.reading import RequestReader
 from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError
-from auth_svc.grants import Terms
+from auth_svc.grants import Confirmation, Terms
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
     Browser,
@@ -209,7 +209,11 @@ class CodeFlowPages:
             scope=scope,
             nonce=asked.nonce,
             resource=asked.resource,
-            terms=Terms(acr=acr_of(found.session.amr), claims=asked.claims),
+            terms=Terms(
+                acr=acr_of(found.session.amr),
+                claims=asked.claims,
+                confirmation=None if asked.dpop_jkt is None else Confirmation(jkt=asked.dpop_jkt),
+            ),
             expires_at=self._ledger.now() + self._code_life,
         )
         store.keep(connection, code, secret=secret)

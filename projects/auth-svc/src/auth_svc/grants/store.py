@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, Text, bindparam, delete, select, update
 
 from auth_svc.db import Connection, Instant, metadata
-from auth_svc.grants.terms import Terms, from_text, to_text
+from auth_svc.grants.terms import Confirmation, Terms, from_text, to_text
 from auth_svc.secret_key import new_token, token_hash
 from lib_one.sql import Prepared
 
@@ -85,6 +85,7 @@ _FIND = (
     .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
     .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
 )
+_TERMS = select(grants.c.terms).where(grants.c.grant_id == bindparam("grant_id"))
 _RENEW = Prepared(refresh_tokens.insert())
 _ROTATE = Prepared(
     update(refresh_tokens)
@@ -176,6 +177,13 @@ def live_of(connection: Connection, user_id: str, *, now: datetime) -> list[Live
         )
         for row in connection.execute(statement)
     ]
+
+
+def bind(connection: Connection, grant_id: str, confirmation: Confirmation) -> None:
+    """Bind a grant that was begun without a key to one: from now on its refresh tokens are good with that only."""
+    terms = from_text(connection.execute(_TERMS, {"grant_id": grant_id}).scalar_one())
+    bound = to_text(msgspec.structs.replace(terms, confirmation=confirmation))
+    connection.execute(update(grants).where(grants.c.grant_id == grant_id).values(terms=bound))
 
 
 def rotate(connection: Connection, token: str, *, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from auth_svc.token.client_credentials import ClientCredentials
 from auth_svc.token.endpoint import TokenEndpoint
 from auth_svc.token.grant import Actor, Authorized, Grant, Outcome, Refusal
 from auth_svc.token.issuer import AccessClaims, TokenIssuer
+from auth_svc.token.presented import PresentedTokens
 from auth_svc.token.refresh import Refresh
 from auth_svc.token.scope import narrow, parse_scope
 from auth_svc.wire import Form
@@ -18,6 +19,7 @@ __all__ = [
     "Form",
     "Grant",
     "Outcome",
+    "PresentedTokens",
     "Refresh",
     "Refusal",
     "TokenEndpoint",

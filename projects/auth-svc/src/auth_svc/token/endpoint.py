@@ -5,9 +5,12 @@
 3  here       grant_type is given, known, allowed to the client     invalid_request, unsupported_grant_type,
                                                                     unauthorized_client
 4  here       each `resource` is one of ours (RFC 8707)             invalid_target
-5  the grant  proves and consumes the right, one unit of work …     invalid_grant, invalid_scope, …
-6  here       … the person may still continue                       invalid_grant
-7  issuer     … signs, stores, records TokenIssued, commits
+5  proofs     a proof is good, and there if the client owes one     invalid_dpop_proof, use_dpop_nonce
+6  proofs     it is used up, in one unit of work …                  invalid_dpop_proof
+7  the grant  … proves and consumes the right …                     invalid_grant, invalid_scope, …
+8  here       … the person may still continue …                     invalid_grant
+9  binding    … the key is the one that the right is bound to …     invalid_grant
+10 issuer     … signs, stores, records TokenIssued, commits
 """
 
 from collections.abc import Iterable
@@ -22,6 +25,9 @@ from auth_svc.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
+from auth_svc.proofs import Possession
+from auth_svc.protocol import REFRESH_TOKEN
+from auth_svc.token.binding import bind
 from auth_svc.token.grant import Authorized, Grant, Refusal
 from auth_svc.token.issuer import TokenIssuer
 from auth_svc.wire import Form, Request, Response, json_bytes
@@ -31,10 +37,20 @@ class TokenEndpoint:
     """POST /token."""
 
     def __init__(
-        self, ledger: Ledger, authentication: ClientAuthentication, issuer: TokenIssuer, grants: Iterable[Grant]
+        self,
+        ledger: Ledger,
+        authentication: ClientAuthentication,
+        possession: Possession,
+        issuer: TokenIssuer,
+        grants: Iterable[Grant],
+        *,
+        uri: str,
     ) -> None:
+        """`uri` is the address of this endpoint, as proofs name it."""
         self._ledger = ledger
         self._authentication = authentication
+        self._possession = possession
+        self._uri = uri
         self._issuer = issuer
         self._grants = {grant.grant_type: grant for grant in grants}
 
@@ -53,13 +69,23 @@ class TokenEndpoint:
         client = self._authentication.authenticate(request, form)
         grant = self._pick(form, client)
         self._issuer.check_resources(form.resources)
+        shown = self._possession.of_client(request, client, uri=self._uri)
 
         def unit(connection: Connection) -> bytes | Refusal:
             now = self._ledger.now()
+            if shown is not None:
+                self._possession.consume(connection, shown)
             outcome = grant.authorize(connection, client, form, now)
             if isinstance(outcome, Refusal):
                 return outcome
             self._check_person(connection, outcome)
+            outcome = bind(
+                connection,
+                outcome,
+                client,
+                None if shown is None else shown.confirmation,
+                renewal=grant.grant_type == REFRESH_TOKEN,
+            )
             if outcome.resource and not set(form.resources) <= set(outcome.resource):
                 raise InvalidTarget("wider than what was consented")
             return self._issuer.issue(
@@ -69,7 +95,7 @@ class TokenEndpoint:
         answer = await self._ledger.database.work(unit)
         if isinstance(answer, Refusal):
             raise answer.error
-        return json_bytes(answer)
+        return json_bytes(answer, () if shown is None else shown.headers)
 
     def _pick(self, form: Form, client: Client) -> Grant:
         name = form.get("grant_type")

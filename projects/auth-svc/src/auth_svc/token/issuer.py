@@ -13,7 +13,7 @@ from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidTarget
 from auth_svc.keys import KeyRing
-from auth_svc.protocol import BEARER, OPENID, SHIPMENT_SCOPES
+from auth_svc.protocol import BEARER, DPOP, OPENID, SHIPMENT_SCOPES
 from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
 from lib_one.event import new_id
@@ -190,7 +190,7 @@ class TokenIssuer:
         return _encode(
             TokenResponse(
                 access_token=access_token,
-                token_type=BEARER,
+                token_type=DPOP if authorized.confirmation and authorized.confirmation.jkt else BEARER,
                 expires_in=int(expires_at.timestamp()) - issued_at,
                 scope=scope_text,
                 refresh_token=refresh_token,

@@ -1,0 +1,95 @@
+"""The key behind a request: what /token binds tokens to, and what must come with a bound token."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from auth_svc.clients import Client
+from auth_svc.db import Connection, Ledger
+from auth_svc.errors import InvalidProof, ProofRequired, RepeatedParameter, UseDpopNonce
+from auth_svc.grants import Confirmation
+from auth_svc.proofs import store
+from auth_svc.proofs.flow import AHEAD, OLDEST, ProofReader, check
+from auth_svc.proofs.nonces import Nonces
+from auth_svc.secret_key import SecretKey
+from auth_svc.wire import Headers, Request
+
+type NoncePolicy = Literal["never", "fapi2", "always"]
+"""Whose proofs must repeat a nonce of ours."""
+
+
+class Shown(NamedTuple):
+    """A key that somebody has just proved to have."""
+
+    confirmation: Confirmation
+    proof_hash: bytes
+    expires_at: datetime
+    """When the proof is too old to be shown again."""
+    headers: Headers
+    """For the answer: the next nonce, if there is another one by now (RFC 9449 section 8.2)."""
+
+
+class Possession:
+    """Reads and checks the proof of a request."""
+
+    def __init__(self, ledger: Ledger, secret_key: SecretKey, *, nonces: NoncePolicy) -> None:
+        self._ledger = ledger
+        self._nonces = Nonces(secret_key.derive("dpop nonce"))
+        self._policy = nonces
+        self._read = ProofReader().read
+
+    def of_client(self, request: Request, client: Client, *, uri: str) -> Shown | None:
+        """The key that a client shows at an endpoint for clients; None: it shows none, and need not.
+
+        Raises:
+            ProofRequired: its tokens are bound to a key (RFC 9449 section 5.2, FAPI 2.0 section 5.3.2.1).
+            InvalidProof: the proof is not good for this request.
+            UseDpopNonce: it lacks the nonce that it must have.
+        """
+        raw = _header(request)
+        if raw is None:
+            if client.dpop_bound_access_tokens or client.fapi2:
+                raise ProofRequired(client.client_id)
+            return None
+        return self._shown(raw, request, uri=uri, access_token=None, fapi2=client.fapi2)
+
+    def of_token(self, request: Request, access_token: str, *, uri: str, fapi2: bool) -> Shown | None:
+        """The key that comes with an access token at a resource of ours; None: no proof.
+
+        Raises:
+            InvalidProof: the proof is not good for this request and this token.
+            UseDpopNonce: it lacks the nonce that it must have.
+        """
+        raw = _header(request)
+        return None if raw is None else self._shown(raw, request, uri=uri, access_token=access_token, fapi2=fapi2)
+
+    def consume(self, connection: Connection, shown: Shown) -> None:
+        """Use the proof up, in the unit of work that it is for (RFC 9449 section 11.1).
+
+        Raises:
+            InvalidProof: it was shown before.
+        """
+        if not store.consume(connection, shown.proof_hash, expires_at=shown.expires_at):
+            raise InvalidProof("jti was used before")
+
+    def _shown(self, raw: bytes, request: Request, *, uri: str, access_token: str | None, fapi2: bool) -> Shown:
+        proof, now = self._read(raw), self._ledger.now()
+        check(proof, method=request.method, uri=uri, access_token=access_token, now=now)
+        headers: Headers = []
+        if self._policy == "always" or (fapi2 and self._policy == "fapi2"):
+            current = self._nonces.current(now)
+            if proof.nonce is None or not self._nonces.accepts(proof.nonce, now):
+                raise UseDpopNonce(nonce=current)
+            if proof.nonce != current:
+                headers = [(b"dpop-nonce", current.encode())]
+        # The same `jti` for another address, or of another key, is another proof.
+        proof_hash = hashlib.sha256(f"{proof.jkt}\0{uri}\0{proof.jti}".encode(errors="surrogatepass")).digest()
+        expires_at = datetime.fromtimestamp(proof.issued_at, UTC) + OLDEST + AHEAD
+        return Shown(Confirmation(jkt=proof.jkt), proof_hash, expires_at, headers)
+
+
+def _header(request: Request) -> bytes | None:
+    try:
+        return request.header(b"dpop")
+    except RepeatedParameter as error:
+        raise InvalidProof("more than one DPoP header") from error
