@@ -2,7 +2,6 @@
 
 import pytest
 
-from auth_svc.protocol import SCOPES
 from auth_svc.testing import House
 
 DOCUMENTS = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
@@ -22,7 +21,8 @@ async def test_metadata_says_what_the_server_does_rfc8414_2(house: House, path: 
     assert "RS256" in document["id_token_signing_alg_values_supported"]
     assert "none" not in document["id_token_signing_alg_values_supported"]
     assert document["subject_types_supported"] == ["public"]
-    assert document["scopes_supported"] == list(SCOPES)
+    assert document["scopes_supported"] == list(house.app.resources.catalogue.scopes)
+    assert document["protected_resources"] == [house.resource]  # RFC 9728 section 4
     assert set(document["grant_types_supported"]) == {
         "authorization_code",
         "refresh_token",

@@ -23,6 +23,7 @@ from auth_svc.introspection import IntrospectionEndpoint
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import LogoutPages
 from auth_svc.proofs import Possession
+from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
 from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.seed import Seeding
@@ -68,25 +69,27 @@ class AuthService:
         last_use = max(settings.access_token_life, settings.session_life)
         self.rotation = KeyRotation(ledger, self.secret_key, last_use=last_use)
         self.keys = KeyRing(ledger, self.rotation)
+        self.resources = Resources(ledger, issuer=settings.issuer, default=shipments(settings.resource))
         self.clients = Clients(ledger.database, now, profile=settings.profile)
-        self.accounts = Accounts(ledger)
+        self.accounts = Accounts(ledger, self.resources)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
         client_secrets = self.secret_key.hasher("client secrets")
-        self.registration = ClientRegistration(ledger, client_secrets)
+        self.registration = ClientRegistration(ledger, self.resources, client_secrets)
         self.revocation = Revocation(ledger, access_token_life=settings.access_token_life)
         self.seeding = Seeding(
             ledger,
             self.accounts,
             self.registration,
             self.revocation,
+            self.resources,
             self.secret_key.hasher("seed"),
             resource=settings.resource,
         )
         self.issuer = TokenIssuer(
             ledger,
             self.keys,
+            self.resources,
             issuer=settings.issuer,
-            resource=settings.resource,
             access_token_life=settings.access_token_life,
             refresh_token_life=settings.refresh_token_life,
             grant_life=settings.grant_life,
@@ -94,7 +97,7 @@ class AuthService:
         self.tokens = AccessTokens(ledger, self.keys, issuer=settings.issuer)
         self.housekeeping = Housekeeping(
             ledger,
-            self.keys,
+            [self.keys, self.resources],
             [
                 revocation.forget_expired,
                 code_flow.forget_expired,
@@ -123,25 +126,27 @@ class AuthService:
             ledger,
             authentication,
             possession,
+            self.resources,
             self.issuer,
             [
-                AuthorizationCode(self.revocation),
-                DeviceCode(life=settings.device_code_life),
+                AuthorizationCode(self.resources, self.revocation),
+                DeviceCode(self.resources, life=settings.device_code_life),
                 Refresh(
                     ledger,
+                    self.resources,
                     self.revocation,
                     self.secret_key.hasher("refresh token successors"),
                     life=settings.refresh_token_life,
                 ),
                 ClientCredentials(),
-                TokenExchange(self.tokens),
+                TokenExchange(self.resources, self.tokens),
             ],
             uri=f"{settings.issuer}/token",
         )
         reader = RequestReader(
             self.keys,
+            self.resources,
             issuer=settings.issuer,
-            resources=(settings.resource, settings.issuer),
             push_required=settings.require_pushed_authorization_requests,
             now=now,
         )
@@ -160,9 +165,9 @@ class AuthService:
                     "POST": DeviceAuthorization(
                         ledger,
                         authentication,
+                        self.resources,
                         self.secret_key,
                         issuer=settings.issuer,
-                        resources=(settings.resource, settings.issuer),
                         life=settings.device_code_life,
                     )
                 }
@@ -193,11 +198,14 @@ class AuthService:
             browser,
             self.clients,
             reader,
+            self.resources,
             self.secret_key,
             code_life=settings.code_life,
         )
-        devices = DevicePages(ledger, pages, browser, self.clients, self.secret_key)
-        consents = ConsentPages(ledger, pages, browser, self.revocation, access_token_life=settings.access_token_life)
+        devices = DevicePages(ledger, pages, browser, self.clients, self.resources, self.secret_key)
+        consents = ConsentPages(
+            ledger, pages, browser, self.revocation, self.resources, access_token_life=settings.access_token_life
+        )
         logout = LogoutPages(ledger, pages, browser, self.clients, self.keys, self.revocation, self.secret_key)
         routes = [*sign_in.routes, *logout.routes, *authorize.routes, *devices.routes, *consents.routes]
         site = Starlette(routes=routes, lifespan=self.running)
@@ -205,7 +213,7 @@ class AuthService:
         path = settings.path
         endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
         # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
-        endpoints |= probes | discovery.endpoints(metadata, self.keys, path=path)
+        endpoints |= probes | discovery.endpoints(metadata, self.keys, self.resources, path=path)
         self._application = FastLane(endpoints, UnderPath(path, site) if path else site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,6 +225,7 @@ class AuthService:
         """Be alive: open the keys, apply the seed, relay events. It is the ASGI lifespan, and what a test enters."""
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
+        await self.resources.reload()
         tasks = [asyncio.create_task(self.relay.run()), asyncio.create_task(self.housekeeping.run())]
         if self._connection is not None:
             await self._connection.start()

@@ -50,6 +50,7 @@ def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
     from auth_svc.clients import RegistrationError
     from auth_svc.keys import SigningKeyError
+    from auth_svc.resources import ResourceError
     from auth_svc.secret_key import SecretKeyError
     from auth_svc.seed import SeedError
     from auth_svc.server import PortInUseError
@@ -59,6 +60,7 @@ def refusals() -> Iterator[None]:
     expected = (
         DatabaseError,
         RegistrationError,
+        ResourceError,
         SecretKeyError,
         SeedError,
         SigningKeyError,

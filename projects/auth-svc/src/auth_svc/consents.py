@@ -9,9 +9,9 @@ from starlette.routing import Route
 
 from auth_svc import clients, code_flow, device_flow, grants
 from auth_svc.db import Connection, Ledger
-from auth_svc.protocol import SCOPES
+from auth_svc.resources import Catalogue, Resources, Scope
 from auth_svc.revocation import Revocation
-from auth_svc.signin import Browser, Errand, ScopeInWords, consents_of, forget_consents, scopes_in_words
+from auth_svc.signin import Browser, Errand, consents_of, forget_consents
 from auth_svc.web import PageProblem, Pages
 
 _PATH = "/consents"
@@ -24,15 +24,16 @@ class Application:
     client_id: str
     name: str
     scopes: frozenset[str]
+    catalogue: Catalogue
     since: datetime
     """When the oldest of it was allowed."""
     used_at: datetime | None
     """When it last got tokens without the person being there; None if it cannot."""
 
     @property
-    def in_words(self) -> list[ScopeInWords]:
+    def in_words(self) -> list[Scope]:
         """What it may do."""
-        return scopes_in_words(name for name in SCOPES if name in self.scopes)
+        return self.catalogue.in_words(self.scopes)
 
 
 class ConsentPages:
@@ -44,6 +45,7 @@ class ConsentPages:
         pages: Pages,
         browser: Browser,
         revocation: Revocation,
+        resources: Resources,
         *,
         access_token_life: timedelta,
     ) -> None:
@@ -51,6 +53,7 @@ class ConsentPages:
         self._pages = pages
         self._browser = browser
         self._revocation = revocation
+        self._resources = resources
         self._access_token_life = access_token_life
         self.routes = [
             Route(_PATH, self._show, methods=["GET"]),
@@ -63,7 +66,10 @@ class ConsentPages:
         if found is None:
             return self._browser.sign_in(Errand(path=_PATH))
         now = self._ledger.now()
-        applications = await self._ledger.database.read(lambda c: applications_of(c, found.user.user_id, now=now))
+        catalogue = self._resources.catalogue
+        applications = await self._ledger.database.read(
+            lambda c: applications_of(c, found.user.user_id, catalogue=catalogue, now=now)
+        )
         return self._pages.render(request, "consents.html", user=found.user, applications=applications)
 
     async def _withdraw(self, request: Request) -> Response:
@@ -101,7 +107,7 @@ class ConsentPages:
             self._revocation.revoke_grant(connection, grant_id)
 
 
-def applications_of(connection: Connection, user_id: str, *, now: datetime) -> list[Application]:
+def applications_of(connection: Connection, user_id: str, *, catalogue: Catalogue, now: datetime) -> list[Application]:
     """Every application that this person has allowed something that still counts, by name."""
     found: dict[str, Application] = {}
 
@@ -110,7 +116,7 @@ def applications_of(connection: Connection, user_id: str, *, now: datetime) -> l
         if known is None:
             client = clients.find(connection, client_id)
             name = client_id if client is None else client.client_name
-            found[client_id] = Application(client_id, name, scopes, since, used_at)
+            found[client_id] = Application(client_id, name, scopes, catalogue, since, used_at)
             return
         found[client_id] = replace(
             known,

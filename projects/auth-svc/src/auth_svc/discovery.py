@@ -1,13 +1,14 @@
 """What clients and resource servers find by themselves: RFC 8414 and OpenID Connect Discovery metadata, and /jwks."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
 from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
-from auth_svc.protocol import SCOPES
+from auth_svc.resources import Catalogue, Resources
 from auth_svc.signin import ACR_VALUES
 from auth_svc.users import CLAIMS
 from auth_svc.wire import Endpoint, Fixed
@@ -29,7 +30,6 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
         "jwks_uri": f"{issuer}/jwks",
-        "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grant_types),
@@ -54,15 +54,22 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
     }  # fmt: skip
 
 
-def endpoints(document: dict[str, object], keys: KeyRing, *, path: str) -> dict[str, Endpoint]:
-    """Return the addresses that answer it, for an issuer with this path or with none.
+def endpoints(document: dict[str, object], keys: KeyRing, resources: Resources, *, path: str) -> dict[str, Endpoint]:
+    """Return the addresses that answer it, with the scopes and resources that there are; `path` is the issuer's.
 
     RFC 8414 section 3.1 puts the well-known part before the issuer's path, and says in section 5 that clients may do so
     with OpenID's name as well; OpenID Connect Discovery section 4.1 puts it behind.
     """
-    body = msgspec.json.encode(document)
 
-    well_known = Fixed(lambda: body, _HEADERS)
+    @lru_cache(maxsize=1)
+    def build(catalogue: Catalogue) -> bytes:
+        known = {
+            "scopes_supported": list(catalogue.scopes),
+            "protected_resources": [resource.identifier for resource in catalogue.resources],
+        }
+        return msgspec.json.encode(document | known)
+
+    well_known = Fixed(lambda: build(resources.catalogue), _HEADERS)
     return {
         f"/.well-known/oauth-authorization-server{path}": well_known,
         f"/.well-known/openid-configuration{path}": well_known,

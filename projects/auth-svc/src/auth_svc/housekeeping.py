@@ -1,4 +1,4 @@
-"""What must be done now and then: see keys that another process changed, and forget what can no longer matter."""
+"""What must be done now and then: see what another process changed, and forget what can no longer matter."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,11 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from auth_svc.db import Connection, Ledger
-from auth_svc.keys import KeyRing
 from lib_one.observe import get_logger
 
 RELOAD_EVERY = 2.0
-"""Seconds after which a key that another process made or distrusted is seen."""
+"""Seconds after which a key or a resource that another process changed is seen."""
 SWEEP_EVERY = 300.0
 """Seconds between two rounds of forgetting."""
 
@@ -26,12 +25,20 @@ class Sweeper(Protocol):
         ...
 
 
-class Housekeeping:
-    """Reloads keys and sweeps tables, until cancelled."""
+class Reloaded(Protocol):
+    """Kept in memory, and looked up again now and then."""
 
-    def __init__(self, ledger: Ledger, keys: KeyRing, sweepers: Iterable[Sweeper]) -> None:
+    async def reload(self) -> bool:
+        """Look again; True if something changed."""
+        ...
+
+
+class Housekeeping:
+    """Reloads what is kept in memory and sweeps tables, until cancelled."""
+
+    def __init__(self, ledger: Ledger, kept: Iterable[Reloaded], sweepers: Iterable[Sweeper]) -> None:
         self._ledger = ledger
-        self._keys = keys
+        self._kept = tuple(kept)
         self._sweepers = tuple(sweepers)
 
     async def run(self) -> None:
@@ -39,7 +46,8 @@ class Housekeeping:
         rounds = 0
         while True:
             try:
-                await self._keys.reload()
+                for kept in self._kept:
+                    await kept.reload()
                 if rounds % int(SWEEP_EVERY / RELOAD_EVERY) == 0:
                     await self.sweep()
             except Exception:

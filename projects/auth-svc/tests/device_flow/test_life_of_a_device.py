@@ -1,6 +1,7 @@
 """The life of a device code as a state machine: whatever happens in whatever order, its promises hold."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,10 +10,11 @@ from sqlalchemy import Connection, create_engine
 
 from auth_svc import clients, signin
 from auth_svc.clients.store import clients as clients_table
-from auth_svc.db import metadata
+from auth_svc.db import Ledger, metadata
 from auth_svc.device_flow import DeviceCode, store
 from auth_svc.device_flow.flow import INTERVAL, Approval, Device
 from auth_svc.errors import OAuthError
+from auth_svc.resources import Resources, shipments
 from auth_svc.signin.flow import Session
 from auth_svc.signin.store import start_session
 from auth_svc.token import Authorized, Form
@@ -72,7 +74,8 @@ class LifeOfADevice(RuleBasedStateMachine):
     def begin(self) -> None:
         self.connection = world()
         self.now = NOON
-        self.grant = DeviceCode(life=LIFE)
+        resources = Resources(Mock(Ledger), issuer="http://a.example", default=shipments("http://b.example"))
+        self.grant = DeviceCode(resources, life=LIFE)
         self.decision: str | None = None
         self.decided_at = NOON
         self.tokens = 0

@@ -203,7 +203,8 @@ async def test_successor_is_kept_as_a_hash_and_is_not_to_be_derived_from_the_tok
     from auth_svc.token import Refresh
 
     def successor(key: bytes) -> str:
-        refresh = Refresh(house.app.ledger, house.app.revocation, KeyedHash(key), life=timedelta(days=1))
+        app = house.app
+        refresh = Refresh(app.ledger, app.resources, app.revocation, KeyedHash(key), life=timedelta(days=1))
         return refresh._successor("the token")
 
     assert successor(b"a" * 32) == successor(b"a" * 32)

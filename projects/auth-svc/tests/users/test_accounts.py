@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from auth_svc.protocol import ROLES, SCOPES
 from auth_svc.testing import House
-from auth_svc.users import AccountError, Profile, find_by_username, hash_password, scopes_for
+from auth_svc.users import AccountError, Profile, find_by_username, hash_password
 
 GOOD: dict[str, Any] = {
     "username": "fred",
@@ -16,24 +15,6 @@ GOOD: dict[str, Any] = {
     "roles": ("driver",),
     "password": "long enough",
 }
-
-
-@pytest.mark.parametrize(
-    ("role", "scopes"),
-    [
-        ("employee", {"shipments:read"}),
-        ("clerk", {"shipments:read", "shipments:write", "shipments:scan"}),
-        ("driver", {"shipments:read", "shipments:scan"}),
-        ("operator", {"shipments:read", "shipments:write", "shipments:scan"}),
-        ("nobody", set()),
-    ],
-)
-def test_role_says_what_a_person_may_grant(role: str, scopes: set[str]) -> None:
-    assert scopes_for([role]) == {"openid", "profile", "email", "offline_access"} | scopes
-
-
-def test_roles_name_only_scopes_that_exist() -> None:
-    assert {scope for scopes in ROLES.values() for scope in scopes} <= set(SCOPES)
 
 
 async def test_new_person_is_told_without_secrets_or_addresses(house: House) -> None:

@@ -20,7 +20,7 @@ async def test_right_password_gives_the_person_whatever_the_case_of_the_name(hou
         user = await house.app.passwords.authenticate(name, house.password)
         assert user is not None
         assert user.username == "clara"
-        assert user.scopes >= {"openid", "shipments:scan"}
+        assert user.roles == ("clerk",)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
-from auth_svc.protocol import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, SCOPES, TOKEN_EXCHANGE
+from auth_svc.protocol import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE
+from auth_svc.resources import Resources
 from auth_svc.secret_key import KeyedHash, new_token
 from lib_one.contracts.auth import ClientRegistered
 from lib_one.errors import SubjectError
@@ -44,7 +45,7 @@ FIRST_PARTY = tuple(
         application_type="native",
         token_endpoint_auth_method="none",
         grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE),
-        scope=" ".join(SCOPES),
+        scope="openid profile email offline_access shipments:read shipments:write shipments:scan",
         redirect_uris=("http://127.0.0.1/callback", "http://[::1]/callback"),
     )
     for client_id, name in (("cli-proj", "Command line"), ("gui-proj", "Shipment board"))
@@ -60,8 +61,9 @@ def new_secret() -> str:
 class ClientRegistration:
     """Adds, changes, disables and enables clients."""
 
-    def __init__(self, ledger: Ledger, secrets: KeyedHash) -> None:
+    def __init__(self, ledger: Ledger, resources: Resources, secrets: KeyedHash) -> None:
         self._ledger = ledger
+        self._resources = resources
         self._secrets = secrets
 
     def add(self, connection: Connection, new: NewClient) -> None:
@@ -70,7 +72,7 @@ class ClientRegistration:
         Raises:
             RegistrationError: the id is taken, or the metadata do not fit together.
         """
-        client = self._client(new)
+        client = self._client(connection, new)
         if store.find(connection, client.client_id) is not None:
             raise RegistrationError(f"the client id {client.client_id} is taken")
         store.add(connection, client, now=self._ledger.now())
@@ -90,7 +92,7 @@ class ClientRegistration:
         Raises:
             RegistrationError: the metadata do not fit together.
         """
-        client = self._client(new)
+        client = self._client(connection, new)
         known = store.find(connection, client.client_id)
         if known is None:
             self.add(connection, new)
@@ -99,8 +101,8 @@ class ClientRegistration:
             store.change(connection, client)
         return client.secret_hash != known.secret_hash or not set(known.scopes) <= set(client.scopes)
 
-    def _client(self, new: NewClient) -> store.Client:
-        problems = list(_problems(new))
+    def _client(self, connection: Connection, new: NewClient) -> store.Client:
+        problems = list(_problems(new, self._resources.read(connection).scopes))
         if problems:
             raise RegistrationError(f"client {new.client_id[:140]!r}: {'; '.join(problems)}")
         hashed = None if new.secret is None else secret_hash(self._secrets, new.client_id, new.secret)
@@ -108,7 +110,7 @@ class ClientRegistration:
         return store.Client(client_id=new.client_id, secret_hash=hashed, **described)
 
 
-def _problems(new: NewClient) -> Iterable[str]:
+def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
     try:
         subject_token(new.client_id)
     except SubjectError as error:
@@ -126,7 +128,7 @@ def _problems(new: NewClient) -> Iterable[str]:
         yield f"the secret is shorter than {SHORTEST_SECRET} characters"
     for unknown in set(new.grant_types) - set(GRANT_TYPES):
         yield f"unknown grant type {unknown!r}"
-    for unknown in set(new.scope.split()) - set(SCOPES):
+    for unknown in set(new.scope.split()) - set(scopes):
         yield f"unknown scope {unknown!r}"
     if CLIENT_CREDENTIALS in new.grant_types and not new.confidential:
         yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"

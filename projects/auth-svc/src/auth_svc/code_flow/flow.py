@@ -16,7 +16,6 @@ from auth_svc.code_flow.claims import in_all, read_claims
 from auth_svc.errors import (
     InvalidRequest,
     InvalidScope,
-    InvalidTarget,
     RegistrationNotSupported,
     RepeatedParameter,
     RequestNotSupported,
@@ -27,6 +26,7 @@ from auth_svc.errors import (
 )
 from auth_svc.grants import ClaimsRequest
 from auth_svc.protocol import AUTHORIZATION_CODE, OPENID
+from auth_svc.resources import Catalogue
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope
 from auth_svc.users import scopes_of_claims
@@ -81,7 +81,7 @@ class Question:
 
     fields: Fields
     client: Client
-    resources: Collection[str]
+    resources: Catalogue
     pushed: bool = False
     """The client itself brought them to /par."""
     push_required: bool = False
@@ -150,7 +150,7 @@ def pkce_is_s256(question: Question) -> None:
 
 def scope_leaves_something(question: Question) -> None:
     """OAuth 2.1 section 3.3 (RFC 6749): there is no default scope; unknown ones are left out, and some must remain."""
-    if not requested_scope(question.fields, question.client):
+    if not requested_scope(question):
         raise InvalidScope
 
 
@@ -186,8 +186,12 @@ def context_can_be_reached(question: Question) -> None:
 
 def resources_are_known(question: Question) -> None:
     """RFC 8707 section 2."""
-    if not set(question.fields.every("resource")) <= set(question.resources):
-        raise InvalidTarget
+    question.resources.check(question.fields.every("resource"))
+
+
+def scope_is_for_the_resources(question: Question) -> None:
+    """RFC 8707 section 2.1: a code from which no token could come is none."""
+    question.resources.audience(requested_scope(question), question.fields.every("resource"))
 
 
 def dpop_jkt_is_a_thumbprint(question: Question) -> None:
@@ -226,12 +230,13 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     response_mode_is_query,
     client_uses_codes,
     pkce_is_s256,
+    resources_are_known,
     scope_leaves_something,
+    scope_is_for_the_resources,
     prompt_makes_sense,
     max_age_is_a_number,
     claims_are_understood,
     context_can_be_reached,
-    resources_are_known,
     dpop_jkt_is_a_thumbprint,
 )
 
@@ -256,13 +261,14 @@ def echoed_state(fields: Fields) -> str | None:
     return state
 
 
-def requested_scope(fields: Fields, client: Client) -> tuple[str, ...]:
-    """What was asked for, is known, and the client may have; in the order of the request.
+def requested_scope(question: Question) -> tuple[str, ...]:
+    """What was asked for, is known, and the client may have for these resources; in the order of the request.
 
     Raises:
         InvalidScope: it does not follow the grammar of RFC 6749 section 3.3.
     """
-    return narrow(parse_scope(fields.get("scope")), client.scopes)
+    asked = parse_scope(question.fields.get("scope"))
+    return question.resources.within(narrow(asked, question.client.scopes), question.fields.every("resource"))
 
 
 def authorization_request(
@@ -276,7 +282,7 @@ def authorization_request(
     for check in ORDER_OF_CHECKS:
         check(question)
     fields, client = question.fields, question.client
-    scope = requested_scope(fields, client)
+    scope = requested_scope(question)
     wishes = read_claims(fields, client)
     return AuthorizationRequest(
         id=id,

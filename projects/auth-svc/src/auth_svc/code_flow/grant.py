@@ -9,6 +9,7 @@ from auth_svc.code_flow.code import verifier_fits
 from auth_svc.db import Connection
 from auth_svc.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_svc.protocol import AUTHORIZATION_CODE, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
+from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
 from auth_svc.token import Authorized, Form, Outcome, Refusal, narrow
 
@@ -18,7 +19,8 @@ class AuthorizationCode:
 
     grant_type = AUTHORIZATION_CODE
 
-    def __init__(self, revocation: Revocation) -> None:
+    def __init__(self, resources: Resources, revocation: Revocation) -> None:
+        self._resources = resources
         self._revocation = revocation
 
     def authorize(self, connection: Connection, client: Client, form: Form, now: datetime) -> Outcome:
@@ -55,7 +57,7 @@ class AuthorizationCode:
         user = users.find(connection, code.user_id)
         if user is None or not signin.is_live(connection, code.session_id, now=now):
             raise InvalidGrant("the session is over")
-        scope = narrow(code.scope, user.scopes, client.scopes)
+        scope = narrow(code.scope, self._resources.catalogue.scopes_for(user.roles), client.scopes)
         if not scope:
             raise InvalidScope("nothing is left of the consent")
         return Authorized(

@@ -1,12 +1,11 @@
 """Where authorization requests are read: one place, whether they come by query, by form or pushed."""
 
-from collections.abc import Collection
-
 import msgspec
 
 from auth_svc.clients import Client
 from auth_svc.code_flow.flow import AuthorizationRequest, Question, WayBack, authorization_request
 from auth_svc.keys import KeyRing, UnverifiedTokenError
+from auth_svc.resources import Resources
 from auth_svc.web import Fields
 from auth_svc.wire import Form
 from lib_one.event import Now, new_id
@@ -20,13 +19,11 @@ class _Hint(msgspec.Struct, frozen=True):
 class RequestReader:
     """Makes an `AuthorizationRequest` of parameters, by the law of `flow`."""
 
-    def __init__(
-        self, keys: KeyRing, *, issuer: str, resources: Collection[str], push_required: bool, now: Now
-    ) -> None:
+    def __init__(self, keys: KeyRing, resources: Resources, *, issuer: str, push_required: bool, now: Now) -> None:
         """`push_required`: no client may send its request through the browser (RFC 9126 section 5)."""
         self._keys = keys
         self._issuer = issuer
-        self._resources = frozenset(resources)
+        self._resources = resources
         self._push_required = push_required
         self._now = now
         self._decode_hint = msgspec.json.Decoder(_Hint).decode
@@ -40,7 +37,7 @@ class RequestReader:
         question = Question(
             fields=fields,
             client=client,
-            resources=self._resources,
+            resources=self._resources.catalogue,
             pushed=pushed,
             push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
         )

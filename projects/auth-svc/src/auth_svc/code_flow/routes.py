@@ -18,6 +18,7 @@ from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError
 from auth_svc.grants import Confirmation, Terms
+from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
     Browser,
@@ -26,7 +27,6 @@ from auth_svc.signin import (
     acr_of,
     consented_scopes,
     remember_consent,
-    scopes_in_words,
 )
 from auth_svc.token import narrow
 from auth_svc.web import Fields, PageProblem, Pages, parse_fields, read_fields
@@ -46,6 +46,7 @@ class CodeFlowPages:
         browser: Browser,
         clients: Clients,
         reader: RequestReader,
+        resources: Resources,
         secret_key: SecretKey,
         *,
         code_life: timedelta,
@@ -55,6 +56,7 @@ class CodeFlowPages:
         self._browser = browser
         self._clients = clients
         self._reader = reader
+        self._resources = resources
         self._code_life = code_life
         self._answers = Answers(pages)
         self._requests = KeptRequests(ledger, clients, secret_key)
@@ -105,7 +107,7 @@ class CodeFlowPages:
             return self._answers.refusal(asked, LoginRequired())
         if found is None or step is Step.SIGN_IN:
             return self._browser.sign_in(self._errand(asked, client, sealed, again=found is not None))
-        scope = narrow(asked.scope, found.user.scopes)
+        scope = self._grantable(asked.scope, found)
         if not scope:
             return self._answers.refusal(asked, InvalidScope("not for this person"))
         if step is Step.NOTHING:
@@ -125,7 +127,7 @@ class CodeFlowPages:
             client_name=client.client_name,
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
-            scopes=scopes_in_words(narrow(asked.shown, found.user.scopes)),
+            scopes=self._resources.catalogue.in_words(self._grantable(asked.shown, found)),
             narrowed=len(scope) < len(asked.scope),
             redirect_host=host,
             on_this_computer=host in _LOOPBACK,
@@ -148,7 +150,7 @@ class CodeFlowPages:
         step = await self._step(asked, client, found)
         if found is None or step in {Step.SIGN_IN, Step.REFUSE}:
             return self._pages.see(_consent_path(fields["request"]))
-        scope = narrow(asked.scope, found.user.scopes)
+        scope = self._grantable(asked.scope, found)
         if not scope:
             return self._answers.refusal(asked, InvalidScope("not for this person"))
         secret = new_token()
@@ -173,7 +175,7 @@ class CodeFlowPages:
                 connection,
                 user_id=found.user.user_id,
                 client_id=client.client_id,
-                scopes=narrow(asked.shown, found.user.scopes),
+                scopes=self._grantable(asked.shown, found),
                 now=now,
             )
         code = self._keep_code(connection, asked, found, scope, secret)
@@ -230,10 +232,14 @@ class CodeFlowPages:
             asked,
             user_id=found.user.user_id if found else None,
             auth_time=found.session.auth_time if found else None,
-            remembered=found is not None and set(narrow(asked.shown, found.user.scopes)) <= allowed,
+            remembered=found is not None and set(self._grantable(asked.shown, found)) <= allowed,
             confidential=client.confidential,
             now=self._ledger.now(),
         )
+
+    def _grantable(self, scope: tuple[str, ...], found: SignedIn) -> tuple[str, ...]:
+        """What of it this person may grant."""
+        return narrow(scope, self._resources.catalogue.scopes_for(found.user.roles))
 
     def _known_client(self, fields: Fields) -> Client:
         client_id = fields.get("client_id")

@@ -1,7 +1,6 @@
 """POST /device_authorization: where a device begins (RFC 8628 section 3.1)."""
 
 import math
-from collections.abc import Collection
 from datetime import timedelta
 
 from auth_svc import wire
@@ -16,8 +15,9 @@ from auth_svc.device_flow.flow import (
     new_user_code,
     show_user_code,
 )
-from auth_svc.errors import InvalidScope, InvalidTarget, TooManyRequests, UnauthorizedClient
+from auth_svc.errors import InvalidScope, TooManyRequests, UnauthorizedClient
 from auth_svc.protocol import DEVICE_CODE
+from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, network_of, take_attempt
 from auth_svc.token import narrow, parse_scope
@@ -31,10 +31,10 @@ class DeviceAuthorization:
         self,
         ledger: Ledger,
         authentication: ClientAuthentication,
+        resources: Resources,
         secret_key: SecretKey,
         *,
         issuer: str,
-        resources: Collection[str],
         life: timedelta,
     ) -> None:
         self._ledger = ledger
@@ -42,7 +42,7 @@ class DeviceAuthorization:
         self._user_code_hash = secret_key.hasher("user code")
         self._limit_hash = secret_key.hasher("device limit")
         self._page = f"{issuer}/device"
-        self._resources = frozenset(resources)
+        self._resources = resources
         self._life = life
 
     async def __call__(self, request: wire.Request) -> wire.Response:
@@ -57,11 +57,12 @@ class DeviceAuthorization:
         client = self._authentication.authenticate(request, form)
         if DEVICE_CODE not in client.grant_types:
             raise UnauthorizedClient(f"{client.client_id}: device flow")
-        scope = narrow(parse_scope(form.get("scope")), client.scopes)
+        catalogue = self._resources.catalogue
+        catalogue.check(form.resources)
+        scope = catalogue.within(narrow(parse_scope(form.get("scope")), client.scopes), form.resources)
         if not scope:
             raise InvalidScope
-        if not self._resources.issuperset(form.resources):
-            raise InvalidTarget
+        catalogue.audience(scope, form.resources)
         device_code = new_token()
         network = network_of((request.scope.get("client") or ("",))[0])
         limits = (

@@ -18,6 +18,7 @@ from auth_svc.errors import (
 )
 from auth_svc.grants import Terms
 from auth_svc.protocol import DEVICE_CODE, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
+from auth_svc.resources import Resources
 from auth_svc.token import Authorized, Form, Outcome, Refusal, narrow
 
 
@@ -26,7 +27,8 @@ class DeviceCode:
 
     grant_type = DEVICE_CODE
 
-    def __init__(self, *, life: timedelta) -> None:
+    def __init__(self, resources: Resources, *, life: timedelta) -> None:
+        self._resources = resources
         self._life = life
 
     def authorize(self, connection: Connection, client: Client, form: Form, now: datetime) -> Outcome:
@@ -73,7 +75,7 @@ class DeviceCode:
         user = users.find(connection, approval.user_id)
         if user is None or not signin.is_live(connection, approval.session_id, now=now):
             raise InvalidGrant("the session is over")
-        scope = narrow(approval.scope, user.scopes, client.scopes)
+        scope = narrow(approval.scope, self._resources.catalogue.scopes_for(user.roles), client.scopes)
         if not scope:
             raise InvalidScope("nothing is left of the consent")
         return Authorized(

@@ -19,6 +19,7 @@ from auth_svc.device_flow.flow import (
     read_user_code,
     show_user_code,
 )
+from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey
 from auth_svc.signin import (
     Browser,
@@ -26,7 +27,6 @@ from auth_svc.signin import (
     SignedIn,
     TooManyAttempts,
     give_back_attempt,
-    scopes_in_words,
     take_attempt,
 )
 from auth_svc.token import narrow
@@ -49,11 +49,20 @@ class _Confirmation(msgspec.Struct, frozen=True):
 class DevicePages:
     """The pages where a person enters the code of a device, sees what it asks for, and decides."""
 
-    def __init__(self, ledger: Ledger, pages: Pages, browser: Browser, clients: Clients, secret_key: SecretKey) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        pages: Pages,
+        browser: Browser,
+        clients: Clients,
+        resources: Resources,
+        secret_key: SecretKey,
+    ) -> None:
         self._ledger = ledger
         self._pages = pages
         self._browser = browser
         self._clients = clients
+        self._resources = resources
         self._user_code_hash = secret_key.hasher("user code")
         self._limit_hash = secret_key.hasher("user code limit")
         self._confirmations = Seal(
@@ -130,7 +139,7 @@ class DevicePages:
             client_name=client.client_name,
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(confirmation, again=True)),
-            scopes=scopes_in_words(scope),
+            scopes=self._resources.catalogue.in_words(scope),
             narrowed=len(scope) < len(device.scope),
             redirect_host=None,
             on_this_computer=False,
@@ -223,7 +232,7 @@ class DevicePages:
         return device, client
 
     def _scope(self, device: Device, found: SignedIn) -> tuple[str, ...]:
-        scope = narrow(device.scope, found.user.scopes)
+        scope = narrow(device.scope, self._resources.catalogue.scopes_for(found.user.roles))
         if not scope:
             raise PageProblem(
                 403, "Not for your role", "The device asks for nothing that your role may give. Nothing was allowed."

@@ -10,6 +10,7 @@ from auth_svc.errors import InvalidRequest, UnacceptableToken, UnauthorizedClien
 from auth_svc.exchange.flow import acting, may_use, narrowed_audience, narrowed_scope
 from auth_svc.grants import Terms
 from auth_svc.protocol import ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE
+from auth_svc.resources import Resources
 from auth_svc.token import AccessClaims, AccessTokens, Authorized, Form, parse_scope
 
 
@@ -18,7 +19,8 @@ class TokenExchange:
 
     grant_type = TOKEN_EXCHANGE
 
-    def __init__(self, tokens: AccessTokens) -> None:
+    def __init__(self, resources: Resources, tokens: AccessTokens) -> None:
+        self._resources = resources
         self._tokens = tokens
 
     def authorize(self, connection: Connection, client: Client, form: Form, now: datetime) -> Authorized:  # noqa: ARG002
@@ -47,7 +49,7 @@ class TokenExchange:
             user = users.find(connection, subject.sub)
             if user is None:
                 raise UnacceptableToken("no such user")
-            allowed.append(user.scopes)
+            allowed.append(self._resources.catalogue.scopes_for(user.roles))
             roles = user.roles
         return Authorized(
             subject=subject.sub,

@@ -8,6 +8,7 @@ import msgspec
 from auth_svc import users
 from auth_svc.clients import FIRST_PARTY, ClientRegistration, NewClient
 from auth_svc.db import Connection, Ledger
+from auth_svc.resources import Resource, Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import KeyedHash
 from auth_svc.seed import store
@@ -21,6 +22,7 @@ class SeedError(Exception):
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of a seed file."""
 
+    resources: tuple[Resource, ...] = ()
     users: tuple[Profile, ...] = ()
     clients: tuple[NewClient, ...] = ()
 
@@ -34,6 +36,7 @@ class Seeding:
         accounts: Accounts,
         registration: ClientRegistration,
         revocation: Revocation,
+        resources: Resources,
         hasher: KeyedHash,
         *,
         resource: str,
@@ -42,6 +45,7 @@ class Seeding:
         self._accounts = accounts
         self._registration = registration
         self._revocation = revocation
+        self._resources = resources
         self._hasher = hasher
         self._resource = resource
 
@@ -52,7 +56,7 @@ class Seeding:
 
         Raises:
             SeedError: the file cannot be read.
-            AccountError, RegistrationError: what it says cannot be.
+            AccountError, RegistrationError, ResourceError: what it says cannot be.
         """
         text = "" if file is None else _read(file)
         seed = _parse(text)
@@ -68,6 +72,8 @@ class Seeding:
             people.append((profile, users.hash_password(profile.username, profile.password, known_hash=known_hash)))
 
         def unit(connection: Connection) -> None:
+            for resource in seed.resources:
+                self._resources.put(connection, resource)
             for profile, password_hash in people:
                 changed = self._accounts.ensure(connection, profile, password_hash=password_hash)
                 if changed is not None:

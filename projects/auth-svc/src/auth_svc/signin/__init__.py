@@ -11,17 +11,7 @@ A page that needs a signed-in person sends the browser to `Browser.sign_in` with
 
 from auth_svc.signin.browser import Browser
 from auth_svc.signin.ending import end_session
-from auth_svc.signin.flow import (
-    ACR_VALUES,
-    Errand,
-    Limit,
-    ScopeInWords,
-    Session,
-    SignedIn,
-    acr_of,
-    network_of,
-    scopes_in_words,
-)
+from auth_svc.signin.flow import ACR_VALUES, Errand, Limit, Session, SignedIn, acr_of, network_of
 from auth_svc.signin.routes import SignInPages
 from auth_svc.signin.store import (
     TooManyAttempts,
@@ -40,7 +30,6 @@ __all__ = [
     "Browser",
     "Errand",
     "Limit",
-    "ScopeInWords",
     "Session",
     "SignInPages",
     "SignedIn",
@@ -55,6 +44,5 @@ __all__ = [
     "is_live",
     "network_of",
     "remember_consent",
-    "scopes_in_words",
     "take_attempt",
 ]

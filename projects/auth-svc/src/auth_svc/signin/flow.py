@@ -1,6 +1,5 @@
 """What a session, an errand and a limit on guessing are. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -103,30 +102,3 @@ def network_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(IPv6Address(int(parsed) >> 64 << 64))
     return str(parsed)
-
-
-# --- words for people -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ScopeInWords:
-    """A scope as the consent page shows it."""
-
-    title: str
-    text: str
-
-
-_WORDS: Final = {
-    "openid": ScopeInWords("Know who you are", "A fixed identifier of your account"),
-    "profile": ScopeInWords("See your profile", "Your name and username"),
-    "email": ScopeInWords("See your e-mail address", "To show it or to write to you"),
-    "offline_access": ScopeInWords("Stay connected", "Keep this access without asking again, until you sign out"),
-    "shipments:read": ScopeInWords("Look at shipments", "Lists, details, timelines and the live feed"),
-    "shipments:write": ScopeInWords("Register shipments", "Create new ones and import lists"),
-    "shipments:scan": ScopeInWords("Record scans", "Say where a shipment is and when it arrives"),
-}
-
-
-def scopes_in_words(scopes: Iterable[str]) -> list[ScopeInWords]:
-    """What a person reads for each scope."""
-    return [_WORDS.get(scope, ScopeInWords(scope, "As the application describes it")) for scope in scopes]

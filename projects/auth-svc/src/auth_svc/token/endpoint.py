@@ -27,6 +27,7 @@ from auth_svc.errors import (
 )
 from auth_svc.proofs import Possession
 from auth_svc.protocol import REFRESH_TOKEN
+from auth_svc.resources import Resources
 from auth_svc.token.binding import bind
 from auth_svc.token.grant import Authorized, Grant, Refusal
 from auth_svc.token.issuer import TokenIssuer
@@ -41,6 +42,7 @@ class TokenEndpoint:
         ledger: Ledger,
         authentication: ClientAuthentication,
         possession: Possession,
+        resources: Resources,
         issuer: TokenIssuer,
         grants: Iterable[Grant],
         *,
@@ -48,6 +50,7 @@ class TokenEndpoint:
     ) -> None:
         """`uri` is the address of this endpoint, as proofs name it."""
         self._ledger = ledger
+        self._resources = resources
         self._authentication = authentication
         self._possession = possession
         self._uri = uri
@@ -68,7 +71,7 @@ class TokenEndpoint:
         form = await request.form()
         client = self._authentication.authenticate(request, form)
         grant = self._pick(form, client)
-        self._issuer.check_resources(form.resources)
+        self._resources.catalogue.check(form.resources)
         shown = self._possession.of_client(request, client, uri=self._uri)
 
         def unit(connection: Connection) -> bytes | Refusal:

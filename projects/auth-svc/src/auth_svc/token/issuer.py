@@ -11,14 +11,12 @@ import msgspec
 from auth_svc import grants, users
 from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InvalidTarget
 from auth_svc.keys import KeyRing
-from auth_svc.protocol import BEARER, DPOP, OPENID, SHIPMENT_SCOPES
+from auth_svc.protocol import BEARER, DPOP
+from auth_svc.resources import Resources
 from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
 from lib_one.event import new_id
-
-_SHIPMENT_SCOPES = frozenset(SHIPMENT_SCOPES)
 
 
 class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
@@ -94,9 +92,9 @@ class TokenIssuer:
         self,
         ledger: Ledger,
         keys: KeyRing,
+        resources: Resources,
         *,
         issuer: str,
-        resource: str,
         access_token_life: timedelta,
         refresh_token_life: timedelta,
         grant_life: timedelta,
@@ -104,21 +102,11 @@ class TokenIssuer:
         self._ledger = ledger
         self._keys = keys
         self._issuer = issuer
-        self._resource = resource
+        self._resources = resources
         self._life = access_token_life
         self._life_seconds = int(access_token_life.total_seconds())
         self._refresh_life = refresh_token_life
         self._grant_life = grant_life
-
-    def check_resources(self, resources: Sequence[str]) -> None:
-        """Refuse a resource that no tokens are issued for (RFC 8707 section 2).
-
-        Raises:
-            InvalidTarget: one of them is unknown.
-        """
-        for resource in resources:
-            if resource not in (self._resource, self._issuer):
-                raise InvalidTarget
 
     def issue(
         self,
@@ -133,22 +121,22 @@ class TokenIssuer:
         """Make what `authorized` allows, record it, and return the body of the answer.
 
         Raises:
-            InvalidTarget: nothing of the scope is for the resources that were asked for.
+            InvalidTarget: nothing of the scope is for the resources that were asked for, or they want different tokens.
         """
-        scope, audience = self._target(authorized.scope, resources or authorized.resource)
-        scope_text = " ".join(scope)
+        target = self._resources.catalogue.target(authorized.scope, resources or authorized.resource)
+        scope_text = " ".join(target.scope)
         issued_at = int(now.timestamp())
         expires_at = now + self._life if authorized.not_after is None else min(now + self._life, authorized.not_after)
         token_id = new_id()
         auth_time = None if authorized.auth_time is None else int(authorized.auth_time.timestamp())
         access_token = self._keys.sign(
-            "ES256",
+            target.algorithm,
             "at+jwt",
             _encode(
                 AccessClaims(
                     iss=self._issuer,
                     sub=authorized.subject,
-                    aud=audience,
+                    aud=target.audience,
                     client_id=authorized.client_id,
                     iat=issued_at,
                     exp=int(expires_at.timestamp()),
@@ -198,25 +186,6 @@ class TokenIssuer:
                 issued_token_type=authorized.issued_token_type,
             )
         )
-
-    def _target(self, scope: tuple[str, ...], resources: Sequence[str]) -> tuple[tuple[str, ...], str | list[str]]:
-        """Which scope and audience a token gets. One for the issuer alone has no scope of the resource."""
-        for_resource = not _SHIPMENT_SCOPES.isdisjoint(scope)
-        for_issuer = OPENID in scope
-        if not resources:
-            if not for_issuer:
-                return scope, self._resource
-            return scope, [self._resource, self._issuer] if for_resource else self._issuer
-        audience = [
-            resource
-            for resource, meant in ((self._resource, for_resource), (self._issuer, for_issuer))
-            if meant and resource in resources
-        ]
-        if not audience:
-            raise InvalidTarget("no scope for the resource")
-        if self._resource not in audience:
-            scope = tuple(name for name in scope if name not in _SHIPMENT_SCOPES)
-        return scope, audience if len(audience) > 1 else audience[0]
 
     def _begin_grant(self, connection: Connection, authorized: Authorized, now: datetime) -> str:
         if authorized.grant_id is None or authorized.auth_time is None:

@@ -16,6 +16,7 @@ from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_svc.protocol import OPENID, REFRESH_TOKEN
+from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import KeyedHash
 from auth_svc.token.grant import Authorized, Outcome, Refusal
@@ -29,8 +30,17 @@ class Refresh:
 
     grant_type = REFRESH_TOKEN
 
-    def __init__(self, ledger: Ledger, revocation: Revocation, successors: KeyedHash, *, life: timedelta) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        resources: Resources,
+        revocation: Revocation,
+        successors: KeyedHash,
+        *,
+        life: timedelta,
+    ) -> None:
         self._ledger = ledger
+        self._resources = resources
         self._revocation = revocation
         self._successors = successors
         self._life = life
@@ -63,7 +73,7 @@ class Refresh:
         user = users.find(connection, grant.user_id)
         if user is None:
             raise InvalidGrant("no such user")
-        scope = narrow(asked or grant.scope, user.scopes, client.scopes)
+        scope = narrow(asked or grant.scope, self._resources.catalogue.scopes_for(user.roles), client.scopes)
         if not scope:
             raise InvalidScope("nothing is left of the grant")
         return Authorized(

@@ -1,6 +1,5 @@
 """Users: the people who sign in, what they may grant, and how their passwords are checked."""
 
-from auth_svc.protocol import scopes_for
 from auth_svc.users.accounts import AccountError, Accounts, Profile, hash_password
 from auth_svc.users.claims import CLAIMS, claims_about, claims_of_scopes, scopes_of_claims
 from auth_svc.users.passwords import Passwords
@@ -22,6 +21,5 @@ __all__ = [
     "hash_password",
     "is_closed",
     "password_of",
-    "scopes_for",
     "scopes_of_claims",
 ]

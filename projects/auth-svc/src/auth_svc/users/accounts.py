@@ -1,13 +1,13 @@
 """Accounts by the operator: who may exist, and the verbs to add and change a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from auth_svc.db import Connection, Ledger
-from auth_svc.protocol import ROLES
+from auth_svc.resources import Resources
 from auth_svc.users import store
 from auth_svc.users.passwords import LONGEST_PASSWORD, LONGEST_USERNAME, SHORTEST_PASSWORD, argon2id
 from lib_one.contracts.auth import UserDisabled, UserEnabled, UserRegistered
@@ -54,8 +54,9 @@ class Accounts:
     the same unit of work.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, resources: Resources) -> None:
         self._ledger = ledger
+        self._resources = resources
 
     def add(self, connection: Connection, profile: Profile, *, password_hash: str) -> str:
         """Add a person and return the new id.
@@ -63,7 +64,7 @@ class Accounts:
         Raises:
             AccountError: the user name is taken, or the profile cannot be.
         """
-        _refuse(profile.username, _problems(profile))
+        _refuse(profile.username, _problems(profile, self._resources.read(connection).roles))
         if store.find_by_username(connection, profile.username) is not None:
             raise AccountError(f"the user name {profile.username} is taken")
         user = store.User(
@@ -94,7 +95,7 @@ class Accounts:
         if found is None:
             self.add(connection, profile, password_hash=password_hash)
             return None
-        _refuse(profile.username, _problems(profile))
+        _refuse(profile.username, _problems(profile, self._resources.read(connection).roles))
         known, known_hash = found
         wanted = msgspec.structs.replace(known, name=profile.name, email=profile.email, roles=profile.roles)
         if wanted == known and known_hash == password_hash:
@@ -112,7 +113,7 @@ class Accounts:
         Raises:
             AccountError: there is no such role.
         """
-        _refuse(user.username, _unknown(roles))
+        _refuse(user.username, _unknown(roles, self._resources.read(connection).roles))
         self._change(connection, msgspec.structs.replace(user, roles=tuple(dict.fromkeys(roles))))
 
     def disable(self, connection: Connection, user_id: str) -> bool:
@@ -140,16 +141,16 @@ def _refuse(username: str, problems: Iterable[str]) -> None:
         raise AccountError(f"user {username[:70]!r}: {found}")
 
 
-def _problems(profile: Profile) -> Iterable[str]:
+def _problems(profile: Profile, roles: Collection[str]) -> Iterable[str]:
     if not 0 < len(profile.username) <= LONGEST_USERNAME or not profile.username.isprintable():
         yield f"a user name has 1 to {LONGEST_USERNAME} printable characters"
     if profile.username != profile.username.strip() or "\0" in profile.name + profile.email:
         yield "spaces around the user name, or a null byte"
     if not profile.name.strip():
         yield "the name is empty"
-    yield from _unknown(profile.roles)
+    yield from _unknown(profile.roles, roles)
 
 
-def _unknown(roles: Iterable[str]) -> Iterable[str]:
-    for unknown in sorted(set(roles) - set(ROLES)):
+def _unknown(roles: Iterable[str], known: Collection[str]) -> Iterable[str]:
+    for unknown in sorted(set(roles) - set(known)):
         yield f"unknown role {unknown!r}"

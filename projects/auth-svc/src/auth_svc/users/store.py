@@ -7,7 +7,6 @@ from sqlalchemy import Column, String, Table, Text, bindparam, func, select, upd
 from sqlalchemy.engine import Row
 
 from auth_svc.db import Connection, Instant, metadata
-from auth_svc.protocol import scopes_for
 from lib_one.sql import Prepared
 
 users = Table(
@@ -39,11 +38,6 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     sign_in_again_at: datetime | None
     """Sign-ins up to this moment are void."""
     updated_at: datetime
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """What this person may grant."""
-        return scopes_for(self.roles)
 
     def may_continue(self, signed_in_at: datetime) -> bool:
         """Whether a sign-in at that time still counts: the account is open, and nobody ended its sign-ins since."""
