@@ -235,6 +235,8 @@ async def test_resource_tells_about_itself(api: web.AsyncClient, issuer: FakeIss
         "scopes_supported": ["shipments:read", "shipments:scan"],
         "bearer_methods_supported": ["header"],
     }
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in (await api.get("/shipments")).headers
 
 
 async def test_metadata_of_a_resource_with_a_path_has_the_path_at_its_end(
@@ -244,12 +246,14 @@ async def test_metadata_of_a_resource_with_a_path_has_the_path_at_its_end(
     resource = "https://api.example/tracking"
     guard = Guard(issuer=issuer.url, audience=resource, view=view, http=http, client_id="app-svc", client_secret="s")
     app = FastAPI()
-    install(app, guard, resource=resource, issuer=issuer.url, scopes=())
+    install(app, guard, resource=resource, issuer=issuer.url, scopes=(), name="Tracking")
     app.add_api_route("/x", lambda: None, dependencies=[Depends(require("a"))])
     async with web.client(base_url=resource, transport=web.ASGITransport(app=app)) as client:
         found = challenge(await client.get("https://api.example/x"))["resource_metadata"]
         assert found == "https://api.example/.well-known/oauth-protected-resource/tracking"
-        assert (await client.get(found)).json()["resource"] == resource
+        document = (await client.get(found)).json()
+        assert (document["resource"], document["resource_name"]) == (resource, "Tracking")
+        assert "scopes_supported" not in document  # section 3.2: no empty arrays
 
 
 async def test_openapi_says_that_a_bearer_token_is_needed(app: FastAPI) -> None:

@@ -69,7 +69,14 @@ class AppService:
             telemetry={"tracing": False, "metrics": False, "logs": False},  # it would read the environment by itself
         )
         web.install(self.api)
-        tokens.install(self.api, self.guard, resource=settings.resource, issuer=settings.issuer, scopes=SCOPES)
+        tokens.install(
+            self.api,
+            self.guard,
+            resource=settings.resource,
+            issuer=settings.issuer,
+            scopes=SCOPES,
+            name="Shipment tracking",
+        )
         store = ShipmentStore(Outbox(source=SOURCE, now=now), now=now)
         # Tracking first: `/shipments/live` must not be taken for a shipment with that reference. The routes are taken
         # one by one because an included router costs every request a second round of matching (60 of 200 µs).

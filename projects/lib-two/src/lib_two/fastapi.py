@@ -101,7 +101,9 @@ def bearer_token(request: HTTPConnection) -> str:
     return match[1]
 
 
-def install(app: fastapi.FastAPI, guard: Guard, *, resource: str, issuer: str, scopes: tuple[str, ...]) -> None:
+def install(
+    app: fastapi.FastAPI, guard: Guard, *, resource: str, issuer: str, scopes: tuple[str, ...], name: str | None = None
+) -> None:
     """Give `app` its guard, the error answers, and its metadata as a protected resource (RFC 9728).
 
     Args:
@@ -110,20 +112,27 @@ def install(app: fastapi.FastAPI, guard: Guard, *, resource: str, issuer: str, s
         resource: Our resource identifier: a URL without a trailing slash.
         issuer: The authorization server.
         scopes: All scopes that mean something here.
+        name: What people may be shown as our name.
     """
     parts = urlsplit(resource)
     path = _WELL_KNOWN + parts.path.rstrip("/")  # RFC 9728 section 3.1: inserted before the resource's own path
     metadata_url = f"{parts.scheme}://{parts.netloc}{path}"
-    document = {
+    document: dict[str, Any] = {
         "resource": resource,
         "authorization_servers": [issuer],
-        "scopes_supported": list(scopes),
         "bearer_methods_supported": ["header"],
     }
+    if scopes:  # section 3.2: nothing is said by an empty array
+        document["scopes_supported"] = list(scopes)
+    if name is not None:
+        document["resource_name"] = name
     app.state.guard = guard
 
     async def metadata() -> JSONResponse:
-        return JSONResponse(document, headers={"Cache-Control": "public, max-age=300"})
+        # Clients that are web pages begin here as well, and there is nothing to hide.
+        return JSONResponse(
+            document, headers={"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+        )
 
     async def refuse(request: fastapi.Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refused)  # noqa: S101 - the handler is registered for it alone
