@@ -4,6 +4,7 @@
                                                 code_flow/grant     … authorization code
                                                 device_flow/grant   … device code
                                                 exchange/           … a token for another one
+                                                jwt_bearer/         … another issuer's word for a token
     /authorize  /consent                        code_flow/
     /device_authorization  /device              device_flow/
     /introspect                                 introspection

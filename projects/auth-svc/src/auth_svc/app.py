@@ -11,7 +11,18 @@ from importlib.metadata import version
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from auth_svc import code_flow, device_flow, discovery, grants, health, proofs, revocation, secret_key, signin
+from auth_svc import (
+    code_flow,
+    device_flow,
+    discovery,
+    grants,
+    health,
+    jwt_bearer,
+    proofs,
+    revocation,
+    secret_key,
+    signin,
+)
 from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
@@ -20,6 +31,7 @@ from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
 from auth_svc.exchange import TokenExchange
 from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
+from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import LogoutPages
 from auth_svc.proofs import Possession
@@ -56,6 +68,7 @@ class AuthService:
         In tests `bus` takes the place of NATS, and `outside` of the web at addresses that clients gave.
 
         Raises:
+            TrustedIssuersError: the file of trusted issuers is unreadable.
             SecretKeyError: the master secret is missing or unreadable.
             DatabaseUnavailableError: the database is away.
         """
@@ -104,6 +117,7 @@ class AuthService:
                 device_flow.forget_expired,
                 grants.forget_expired,
                 proofs.forget_expired,
+                jwt_bearer.forget_expired,
                 signin.forget_expired,
                 self.rotation.retire_due,
             ],
@@ -122,6 +136,7 @@ class AuthService:
 
         authentication = ClientAuthentication(self.clients, client_secrets)
         possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
+        trusted = read_trusted_issuers(settings.trusted_issuers_file)
         token = TokenEndpoint(
             ledger,
             authentication,
@@ -140,6 +155,7 @@ class AuthService:
                 ),
                 ClientCredentials(),
                 TokenExchange(self.resources, self.tokens),
+                *([JwtBearer(self.resources, trusted, issuer=settings.issuer)] if trusted else []),
             ],
             uri=f"{settings.issuer}/token",
         )

@@ -49,6 +49,7 @@ def read_settings() -> "Settings":
 def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
     from auth_svc.clients import RegistrationError
+    from auth_svc.jwt_bearer import TrustedIssuersError
     from auth_svc.keys import SigningKeyError
     from auth_svc.resources import ResourceError
     from auth_svc.secret_key import SecretKeyError
@@ -66,6 +67,7 @@ def refusals() -> Iterator[None]:
         SigningKeyError,
         PortInUseError,
         AccountError,
+        TrustedIssuersError,
     )
     try:
         yield

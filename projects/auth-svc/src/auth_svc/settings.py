@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     resource: str = "http://127.0.0.1:8401"
     """The resource identifier (RFC 8707) of app-svc: the audience of tokens with a scope `shipments:…`."""
 
+    trusted_issuers_file: Path | None = None
+    """JSON file with the issuers whose assertions are taken for tokens (RFC 7523): for each its keys, who may show what
+    it signs, and the most that it can give. Without one, that grant type is not there."""
+
     profile: Literal["oauth21", "fapi2"] = "oauth21"
     """The rules for clients that are not registered with a profile of their own: OAuth 2.1 with the Security BCP, or
     the FAPI 2.0 Security Profile."""

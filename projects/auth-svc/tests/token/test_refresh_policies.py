@@ -22,9 +22,13 @@ def postgres() -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+both = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
 def settings(request: Any, folder: Path) -> Iterator[Settings]:
-    with fresh_database(request.param, folder, lambda: request.getfixturevalue("postgres")) as url:
+    kind = getattr(request, "param", "sqlite")
+    with fresh_database(kind, folder, lambda: request.getfixturevalue("postgres")) as url:
         yield settings_in(folder, database_url=url)
 
 
@@ -63,6 +67,7 @@ def refused(answer: Any) -> bool:
 # --- rotation -------------------------------------------------------------------------------------------------------
 
 
+@both
 async def test_without_rotation_the_token_stays_and_may_be_used_in_parallel_fapi2_5_3_2_1(house: House) -> None:
     client = await shop(house, rotate_refresh_tokens=False)
     answers = await asyncio.gather(*(client.refresh() for _ in range(10)))
@@ -133,6 +138,7 @@ async def test_unfit_policy_is_not_registered(house: House, policy: dict[str, An
 # --- grace ----------------------------------------------------------------------------------------------------------
 
 
+@both
 async def test_of_50_parallel_refreshes_without_grace_one_wins_rfc9700_4_14(house: House) -> None:
     client = await shop(house)
     answers = await asyncio.gather(*(client.refresh() for _ in range(50)))
@@ -143,6 +149,7 @@ async def test_of_50_parallel_refreshes_without_grace_one_wins_rfc9700_4_14(hous
     assert not await house.active(winners[0]["access_token"])
 
 
+@both
 async def test_of_50_parallel_refreshes_with_grace_all_get_the_same_successor(house: House) -> None:
     client = await shop(house, refresh_grace=10)
     answers = await asyncio.gather(*(client.refresh() for _ in range(50)))

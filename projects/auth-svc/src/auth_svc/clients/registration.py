@@ -11,7 +11,14 @@ from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
-from auth_svc.protocol import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE
+from auth_svc.protocol import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    JWT_BEARER,
+    REFRESH_TOKEN,
+    TOKEN_EXCHANGE,
+)
 from auth_svc.resources import Resources
 from auth_svc.secret_key import KeyedHash, new_token
 from lib_one.contracts.auth import ClientRegistered
@@ -22,7 +29,7 @@ SHORTEST_SECRET = 32
 """Characters. `new_secret` makes 43; a fast hash is only enough for what nobody can guess."""
 LONGEST_GRACE = 60
 """Seconds. Parallel requests come within a few; the longer it is, the longer a thief may use a copy unseen."""
-GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE)
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER)
 
 
 class RegistrationError(Exception):
@@ -132,8 +139,8 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield f"unknown scope {unknown!r}"
     if CLIENT_CREDENTIALS in new.grant_types and not new.confidential:
         yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
-    if TOKEN_EXCHANGE in new.grant_types and not new.confidential:
-        yield "token exchange is for confidential clients only"
+    if not {TOKEN_EXCHANGE, JWT_BEARER}.isdisjoint(new.grant_types) and not new.confidential:
+        yield "token exchange and assertions are for confidential clients only"
     if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
         yield "authorization_code needs a redirect URI"
     if new.rotate_refresh_tokens is False and not new.confidential:

@@ -45,7 +45,7 @@ class TokenExchange:
         resource = narrowed_audience(subject, form.resources, form.get("audience"))
         allowed: list[Collection[str]] = [client.scopes]
         roles: tuple[str, ...] = ()
-        if subject.auth_time is not None:
+        if subject.grant_id is not None:
             user = users.find(connection, subject.sub)
             if user is None:
                 raise UnacceptableToken("no such user")

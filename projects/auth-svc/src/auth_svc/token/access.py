@@ -55,7 +55,7 @@ class AccessTokens:
 
 
 def _stands(connection: Connection, claims: AccessClaims) -> bool:
-    if claims.auth_time is not None and users.is_closed(connection, claims.sub):
+    if claims.grant_id is not None and users.is_closed(connection, claims.sub):
         return False
     return not revocation.is_revoked(
         connection,

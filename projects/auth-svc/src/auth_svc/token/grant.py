@@ -32,7 +32,7 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     """Public id of the sign-in that the grant came from."""
     auth_time: datetime | None = None
-    """When the person signed in."""
+    """When the person signed in, if that is known."""
     amr: tuple[str, ...] = ()
     """How, as in RFC 8176."""
     roles: tuple[str, ...] = ()

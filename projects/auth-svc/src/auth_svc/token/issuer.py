@@ -239,6 +239,6 @@ class TokenIssuer:
 
 def _may_act(authorized: Authorized, client: Client) -> Actor | None:
     """Who may act for a person by a token of this client. An exchanged token is not handed on in this way."""
-    if client.may_act is None or authorized.auth_time is None or authorized.issued_token_type is not None:
+    if client.may_act is None or authorized.grant_id is None or authorized.issued_token_type is not None:
         return None
     return Actor(client.may_act)
