@@ -215,6 +215,7 @@ class AuthService:
             self.clients,
             reader,
             self.resources,
+            self.keys,
             self.secret_key,
             code_life=settings.code_life,
         )

@@ -8,6 +8,7 @@ import msgspec
 from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
+from auth_svc.protocol import RESPONSE_MODES
 from auth_svc.resources import Catalogue, Resources
 from auth_svc.signin import ACR_VALUES
 from auth_svc.users import CLAIMS
@@ -31,7 +32,8 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "end_session_endpoint": f"{issuer}/logout",
         "jwks_uri": f"{issuer}/jwks",
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(RESPONSE_MODES),
+        "authorization_signing_alg_values_supported": list(ALGORITHMS),
         "grant_types_supported": list(grant_types),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

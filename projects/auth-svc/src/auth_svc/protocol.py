@@ -1,6 +1,6 @@
 """The vocabulary: words of the RFCs that more than one slice uses."""
 
-from typing import Final
+from typing import Final, Literal
 
 AUTHORIZATION_CODE: Final = "authorization_code"
 REFRESH_TOKEN: Final = "refresh_token"
@@ -16,6 +16,17 @@ BEARER: Final = "Bearer"
 """The token type of RFC 6750."""
 DPOP: Final = "DPoP"
 """The token type of RFC 9449."""
+
+type ResponseMode = Literal["query", "form_post"]
+
+RESPONSE_MODES: Final[dict[str, tuple[ResponseMode, bool]]] = {
+    "query": ("query", False),
+    "form_post": ("form_post", False),
+    "jwt": ("query", True),
+    "query.jwt": ("query", True),
+    "form_post.jwt": ("form_post", True),
+}
+"""How an answer may travel, and whether it is signed (JARM section 2.3): no fragment, which only scripts could read."""
 
 OPENID: Final = "openid"
 OFFLINE_ACCESS: Final = "offline_access"

@@ -22,7 +22,6 @@ def asked(
     redirect_uri: str = "https://a.example/cb",
     prompt: tuple[str, ...] = (),
     max_age: int | None = None,
-    state: str | None = None,
     subjects: tuple[str, ...] | None = None,
 ) -> AuthorizationRequest:
     return AuthorizationRequest(
@@ -32,7 +31,6 @@ def asked(
         redirect_uri=redirect_uri,
         scope=("openid",),
         code_challenge=CHALLENGE,
-        state=state,
         prompt=prompt,
         max_age=max_age,
         subjects=subjects,
@@ -93,7 +91,7 @@ def test_content_security_policy_can_name_every_redirect_uri(uri: str, source: s
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_state_comes_back_byte_for_byte_oauth21_4_1_2(state: str) -> None:
-    found = location(asked(state=state), {"code": "c"}, issuer="https://i.example")
+    found = location("https://a.example/cb", {"code": "c", "state": state})
     assert parse_fields(found.partition("?")[2].encode())["state"] == state
 
 

@@ -1,6 +1,7 @@
 """Chromium, and auth-svc on a real port for it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,9 +49,12 @@ class Listener:
         return server
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, target = (word.decode() for word in head.split()[:2])
         if target.startswith("/callback"):
-            query = parse_qs(urlsplit(target).query)
+            found = re.search(rb"(?i)content-length: *([0-9]+)", head) if method == "POST" else None
+            body = (await reader.readexactly(int(found[1]))).decode() if found else urlsplit(target).query
+            query = parse_qs(body)
             self.answers.append({name: values[0] for name, values in query.items()})
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nback")
         await writer.drain()

@@ -75,6 +75,17 @@ async def test_sign_in_form_may_end_at_the_client_at_once(site: Any, tab: Any, l
     assert listener.answers[0]["error"] == "invalid_scope"
 
 
+async def test_form_post_sends_itself(site: Any, tab: Any, listener: Any) -> None:
+    """Form Post Response Mode section 2, under our Content-Security-Policy."""
+    await tab.page.goto(authorize(site, listener.uri, response_mode="form_post"))
+    await sign_in(tab.page, "clara")
+    await tab.page.get_by_role("button", name="Allow").click()
+    await tab.page.get_by_text("back", exact=True).wait_for()
+    (answer,) = listener.answers
+    assert answer["code"]
+    assert (answer["state"], answer["iss"]) == ("the-state", site.url)
+
+
 async def test_redirect_to_an_ipv6_loopback_address_is_followed(site: Any, tab: Any, listener: Any) -> None:
     other = type(listener)("[::1]")
     try:

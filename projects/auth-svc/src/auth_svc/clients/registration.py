@@ -147,8 +147,8 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield "refresh tokens of public clients rotate (OAuth 2.1 section 4.3.1)"
     if not 0 <= new.refresh_grace <= LONGEST_GRACE:
         yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
-    if new.id_token_signed_response_alg not in ALGORITHMS:
-        yield f"unknown algorithm {new.id_token_signed_response_alg!r}"
+    for algorithm in {new.id_token_signed_response_alg, new.authorization_signed_response_alg} - set(ALGORITHMS):
+        yield f"unknown algorithm {algorithm!r}"
     for uri in (*new.redirect_uris, *new.post_logout_redirect_uris):
         problem = redirect_uri_problem(uri)
         if problem is not None:

@@ -25,7 +25,7 @@ from auth_svc.errors import (
     UnsupportedResponseType,
 )
 from auth_svc.grants import ClaimsRequest
-from auth_svc.protocol import AUTHORIZATION_CODE, OPENID
+from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES, ResponseMode
 from auth_svc.resources import Catalogue
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope
@@ -44,6 +44,9 @@ class WayBack(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     redirect_uri: str
     state: str | None = None
+    response_mode: ResponseMode = "query"
+    signed_by: str | None = None
+    """The algorithm that the answer is signed by; None: it is not."""
 
 
 class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
@@ -81,6 +84,7 @@ class Question:
 
     fields: Fields
     client: Client
+    back: WayBack
     resources: Catalogue
     pushed: bool = False
     """The client itself brought them to /par."""
@@ -128,10 +132,11 @@ def response_type_is_code(question: Question) -> None:
         raise UnsupportedResponseType
 
 
-def response_mode_is_query(question: Question) -> None:
-    """The code goes in the query; other modes need a script on our page or on the client's."""
-    if question.fields.get("response_mode", "query") != "query":
-        raise InvalidRequest("response_mode is not query")
+def response_mode_is_known(question: Question) -> None:
+    """JARM section 2.3, Form Post Response Mode section 2. No form can be posted to a private-use scheme."""
+    mode, _ = RESPONSE_MODES.get(question.fields.get("response_mode", "query"), (None, False))
+    if mode is None or (mode == "form_post" and not question.back.redirect_uri.startswith(("https:", "http:"))):
+        raise InvalidRequest("response_mode")
 
 
 def client_uses_codes(question: Question) -> None:
@@ -227,7 +232,7 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     pushed_where_that_is_required,
     no_request_object,
     response_type_is_code,
-    response_mode_is_query,
+    response_mode_is_known,
     client_uses_codes,
     pkce_is_s256,
     resources_are_known,
@@ -250,7 +255,16 @@ def way_back(fields: Fields, client: Client) -> WayBack | None:
         redirect_uri = client.redirect_uris[0]
     elif redirect_uri is None or not client.accepts_redirect(redirect_uri):
         return None
-    return WayBack(client_id=client.client_id, redirect_uri=redirect_uri, state=echoed_state(fields))
+    mode, signed = RESPONSE_MODES.get(fields.get("response_mode", "query"), ("query", False))
+    if not redirect_uri.startswith(("https:", "http:")):
+        mode = "query"
+    return WayBack(
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        state=echoed_state(fields),
+        response_mode=mode,
+        signed_by=client.authorization_signed_response_alg if signed else None,
+    )
 
 
 def echoed_state(fields: Fields) -> str | None:
@@ -271,9 +285,7 @@ def requested_scope(question: Question) -> tuple[str, ...]:
     return question.resources.within(narrow(asked, question.client.scopes), question.fields.every("resource"))
 
 
-def authorization_request(
-    question: Question, back: WayBack, *, subject: str | None, id: str, now: datetime
-) -> AuthorizationRequest:
+def authorization_request(question: Question, *, subject: str | None, id: str, now: datetime) -> AuthorizationRequest:
     """Check the request in the order of the table, and return it. `subject` is what an `id_token_hint` said.
 
     Raises:
@@ -281,15 +293,13 @@ def authorization_request(
     """
     for check in ORDER_OF_CHECKS:
         check(question)
-    fields, client = question.fields, question.client
+    fields, client, back = question.fields, question.client, question.back
     scope = requested_scope(question)
     wishes = read_claims(fields, client)
     return AuthorizationRequest(
         id=id,
         asked_at=now,
-        client_id=back.client_id,
-        redirect_uri=back.redirect_uri,
-        state=back.state,
+        **msgspec.structs.asdict(back),
         scope=scope,
         code_challenge=fields["code_challenge"],
         nonce=fields.get("nonce"),

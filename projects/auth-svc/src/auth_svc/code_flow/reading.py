@@ -37,11 +37,12 @@ class RequestReader:
         question = Question(
             fields=fields,
             client=client,
+            back=back,
             resources=self._resources.catalogue,
             pushed=pushed,
             push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
         )
-        return authorization_request(question, back, subject=self._hinted(fields), id=new_id(), now=self._now())
+        return authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
 
     def _hinted(self, fields: Fields) -> str | None:
         """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""

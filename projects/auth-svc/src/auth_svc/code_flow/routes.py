@@ -18,6 +18,7 @@ from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError
 from auth_svc.grants import Confirmation, Terms
+from auth_svc.keys import KeyRing
 from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import (
@@ -47,6 +48,7 @@ class CodeFlowPages:
         clients: Clients,
         reader: RequestReader,
         resources: Resources,
+        keys: KeyRing,
         secret_key: SecretKey,
         *,
         code_life: timedelta,
@@ -58,7 +60,7 @@ class CodeFlowPages:
         self._reader = reader
         self._resources = resources
         self._code_life = code_life
-        self._answers = Answers(pages)
+        self._answers = Answers(pages, keys, ledger.now)
         self._requests = KeptRequests(ledger, clients, secret_key)
         self.routes = [
             Route("/authorize", self._authorize, methods=["GET", "POST"]),
@@ -87,7 +89,7 @@ class CodeFlowPages:
         try:
             asked = self._reader.read(fields, client, back, pushed=False)
         except OAuthError as error:
-            return self._answers.refusal(back, error)
+            return self._answers.refusal(request, back, error)
         if posted and self._browser.signed_in(request) is None:
             # A POST from the client's site comes without our SameSite=Lax cookie; the GET that follows brings it.
             return self._pages.see(_consent_path(self._requests.keep(asked)))
@@ -104,19 +106,19 @@ class CodeFlowPages:
         silent = "none" in asked.prompt
         step = await self._step(asked, client, found)
         if step is Step.REFUSE or (silent and step is Step.SIGN_IN):
-            return self._answers.refusal(asked, LoginRequired())
+            return self._answers.refusal(request, asked, LoginRequired())
         if found is None or step is Step.SIGN_IN:
             return self._browser.sign_in(self._errand(asked, client, sealed, again=found is not None))
         scope = self._grantable(asked.scope, found)
         if not scope:
-            return self._answers.refusal(asked, InvalidScope("not for this person"))
+            return self._answers.refusal(request, asked, InvalidScope("not for this person"))
         if step is Step.NOTHING:
             secret = new_token()
             if not await self._ledger.database.work(lambda c: self._give(c, asked, found, scope, secret)):
                 raise _answered(client)
-            return self._answers.code(asked, secret)
+            return self._answers.code(request, asked, secret)
         if silent:
-            return self._answers.refusal(asked, ConsentRequired())
+            return self._answers.refusal(request, asked, ConsentRequired())
         host = urlsplit(asked.redirect_uri).hostname or asked.redirect_uri
         return self._pages.render(
             request,
@@ -143,7 +145,7 @@ class CodeFlowPages:
         if decision == "deny":
             if not await self._ledger.database.work(lambda c: store.answer(c, asked.id, now=now)):
                 raise _answered(client)
-            return self._answers.refusal(asked, AccessDenied("by the person"))
+            return self._answers.refusal(request, asked, AccessDenied("by the person"))
         if decision != "allow":
             raise PageProblem(400, "That could not be read", "The answer was neither Allow nor Deny.")
         found = self._browser.signed_in(request)
@@ -152,11 +154,11 @@ class CodeFlowPages:
             return self._pages.see(_consent_path(fields["request"]))
         scope = self._grantable(asked.scope, found)
         if not scope:
-            return self._answers.refusal(asked, InvalidScope("not for this person"))
+            return self._answers.refusal(request, asked, InvalidScope("not for this person"))
         secret = new_token()
         if not await self._ledger.database.work(lambda c: self._allow(c, asked, client, found, scope, secret)):
             raise _answered(client)
-        return self._answers.code(asked, secret)
+        return self._answers.code(request, asked, secret)
 
     def _allow(
         self,

@@ -21,6 +21,8 @@ from auth_svc.web.forms import Fields, PageProblem, read_fields
 _PACKAGE = Path(__file__).parent.parent
 _STYLE = (_PACKAGE / "static" / "style.css").read_bytes()
 _STYLE_PATH = f"/static/style-{hashlib.sha256(_STYLE).hexdigest()[:12]}.css"
+_SUBMIT = (_PACKAGE / "static" / "submit.js").read_bytes()
+_SUBMIT_PATH = f"/static/submit-{hashlib.sha256(_SUBMIT).hexdigest()[:12]}.js"
 _VISIT = "visit"
 _HOME = ("/", "To the start page")
 _NOT_HERE = {
@@ -54,6 +56,7 @@ class Pages:
         )
         self._templates.globals["url"] = self.url
         self._templates.globals["style"] = self.url(_STYLE_PATH)
+        self._templates.globals["submit_script"] = self.url(_SUBMIT_PATH)
         self._templates.globals["host"] = urlsplit(issuer).netloc
 
     def url(self, path: str) -> str:
@@ -67,13 +70,15 @@ class Pages:
         *,
         status: int = 200,
         form_targets: Iterable[str] = (),
+        scripted: bool = False,
         retry_after: int | None = None,
         **context: object,
     ) -> HTMLResponse:
         """A page. Its template finds `csrf` beside `context`.
 
         `form_targets` are the CSP sources, beside our own, that a form of this page may end up at: browsers hold
-        `form-action` against the redirects after a form, too.
+        `form-action` against the redirects after a form, too. Only a page that is `scripted` may run scripts, and only
+        ours.
         """
         visit = self.cookie(request, _VISIT)
         fresh = visit is None
@@ -81,7 +86,7 @@ class Pages:
             visit = secrets.token_urlsafe(32)
         html = self._templates.get_template(template).render(csrf=self._csrf(visit, request), **context)
         response = HTMLResponse(html, status)
-        self._protect(response, form_targets)
+        self._protect(response, form_targets, scripted=scripted)
         if fresh:
             self.set_cookie(response, _VISIT, visit)
         if retry_after is not None:
@@ -171,10 +176,12 @@ class Pages:
         bound = f"{visit}.{self.cookie(request, SESSION) or ''}"
         return hmac.new(self._csrf_key, bound.encode(), hashlib.sha256).hexdigest()
 
-    def _protect(self, response: Response, form_targets: Iterable[str]) -> None:
+    def _protect(self, response: Response, form_targets: Iterable[str], *, scripted: bool = False) -> None:
         targets = " ".join(["'self'", *form_targets])
+        scripts = "script-src 'self'; " if scripted else ""
         response.headers["content-security-policy"] = (
-            f"default-src 'none'; style-src 'self'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+            f"default-src 'none'; {scripts}style-src 'self'; form-action {targets}; "
+            "frame-ancestors 'none'; base-uri 'none'"
         )
         response.headers["x-frame-options"] = "DENY"
         response.headers["x-content-type-options"] = "nosniff"
@@ -203,11 +210,14 @@ class UnderPath:
 
 
 def install(app: Starlette, pages: Pages) -> None:
-    """Give `app` the style sheet's route and the error pages, for what is not there and for what broke too."""
+    """Give `app` the routes of style sheet and script, and the error pages, for what is not there and what broke."""
+    headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
 
     async def style(_: Request) -> Response:
-        headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
         return Response(_STYLE, media_type="text/css", headers=headers)
+
+    async def submit(_: Request) -> Response:
+        return Response(_SUBMIT, media_type="text/javascript", headers=headers)
 
     async def problem(request: Request, error: Exception) -> Response:
         return pages.problem(request, error if isinstance(error, PageProblem) else _BROKEN)
@@ -219,7 +229,7 @@ def install(app: Starlette, pages: Pages) -> None:
             response.headers.update(error.headers)  # Allow, with 405
         return response
 
-    app.router.routes.append(Route(_STYLE_PATH, style))
+    app.router.routes += [Route(_STYLE_PATH, style), Route(_SUBMIT_PATH, submit)]
     app.add_exception_handler(PageProblem, problem)
     app.add_exception_handler(HTTPException, not_here)
     app.add_exception_handler(Exception, problem)
