@@ -3,8 +3,11 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +67,22 @@ async def stranger(house: House) -> AsyncIterator[Person]:
     """Somebody else, elsewhere."""
     async with browsing(house, address="203.0.113.7") as somebody:
         yield somebody
+
+
+@dataclass
+class Living:
+    """A running auth-svc for tests that are not coroutines: state machines and properties of Hypothesis."""
+
+    house: House
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    """Run one step in the event loop of the house."""
+
+
+@pytest.fixture
+def living(folder: Path) -> Iterator[Living]:
+    """One auth-svc for all examples of a test."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        house = runner.run(stack.enter_async_context(running_house(settings_in(folder), Clock())))
+        yield Living(house, runner.run)
+        runner.run(stack.aclose())
