@@ -281,6 +281,8 @@ NEXT = {
     "MalformedRequest": "Mend what `detail` names.",
     "InvalidToken": "Refresh the token, else sign in again.",
     "InsufficientAuthentication": "Sign in again with the `max_age` and `acr_values` of the challenge.",
+    "InvalidProof": "Make a new proof for this very request and this token, with a clock that is right.",
+    "NonceNeeded": "Make a new proof with the `nonce` of the header `DPoP-Nonce`, and send the same request again.",
     "InsufficientScope": "Get a token with the scope that the challenge names; perhaps as somebody else.",
     "CannotKnow": "Wait as many seconds as `Retry-After` says. The bus and auth-svc are both away.",
     "NotFound": "Check the id or reference; `GET /shipments?q=` searches.",

@@ -5,6 +5,8 @@ TokenError
 │   ├── MissingToken        401, no code: no credentials were given
 │   ├── MalformedRequest    400 invalid_request
 │   ├── InvalidToken        401 invalid_token
+│   ├── InvalidProof        401 invalid_dpop_proof
+│   ├── NonceNeeded         401 use_dpop_nonce
 │   ├── InsufficientScope   403 insufficient_scope
 │   ├── InsufficientAuthentication  401 insufficient_user_authentication
 │   └── CannotKnow          503: whether the token still holds cannot be known right now
@@ -76,6 +78,25 @@ class InvalidToken(Refused):
 
     def __init__(self, description: str = "The access token is not valid.", *, detail: str | None = None) -> None:
         super().__init__(description, detail=detail)
+
+
+class InvalidProof(Refused):
+    """The token is bound to a key, and the proof is missing, used, or not for this request (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+
+    def __init__(self, *, detail: str | None = None) -> None:
+        super().__init__("The DPoP proof is missing, used, too old, or not meant for this request.", detail=detail)
+
+
+class NonceNeeded(Refused):
+    """The proof must repeat a nonce (RFC 9449 section 9), which the answer has in the header `DPoP-Nonce`."""
+
+    code = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("The DPoP proof must have the nonce of the DPoP-Nonce header.")
+        self.nonce = nonce
 
 
 class InsufficientScope(Refused):

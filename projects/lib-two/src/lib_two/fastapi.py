@@ -1,4 +1,4 @@
-"""The guard in FastAPI: `require("shipments:read")` as a dependency; challenges of RFC 6750, 9470 and 9728.
+"""The guard in FastAPI: `require("shipments:read")` as a dependency; challenges of RFC 6750, 9449, 9470, 9728.
 
 install(app, guard, resource=…, issuer=…, scopes=(…))
 
@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import fastapi
 from fastapi.openapi.models import HTTPBearer
@@ -26,14 +26,17 @@ from lib_two.errors import (
     InsufficientScope,
     MalformedRequest,
     MissingToken,
+    NonceNeeded,
     Refused,
 )
 from lib_two.guard import Guard, Principal
+from lib_two.possession import PROOF_ALGORITHMS, Shown
 
 log = get_logger(__name__)
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
+_TOKEN = re.compile(r"(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
 SHORTEST_MAX_AGE = timedelta(minutes=1)
+_SCHEMES = ("bearer", "dpop")
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
@@ -53,7 +56,7 @@ class Require(SecurityBase):
         """The principal, or a `Refused` for the error handler of `install`."""
         guard: Guard = request.app.state.guard
         try:
-            principal = await guard.check(bearer_token(request))
+            principal = await guard.check(shown_token(request))
             if not principal.scopes.issuperset(self.scopes):
                 raise InsufficientScope(self.scopes)
             if self.max_age is not None or self.acr_values:
@@ -81,24 +84,34 @@ def require(*scopes: str, max_age: timedelta | None = None, acr_values: tuple[st
     return Require(scopes, max_age=max_age, acr_values=acr_values)
 
 
-def bearer_token(request: HTTPConnection) -> str:
+def shown_token(request: HTTPConnection) -> Shown:
     """The token in the `Authorization` header, the one way in which it is taken (OAuth 2.1 section 5.1).
 
     Raises:
         MissingToken: there is none. One in the query alone is ignored: addresses end up in logs.
-        MalformedRequest: there are several headers, a header and a query parameter, or it is not a bearer token.
+        MalformedRequest: there are several headers, a header and a query parameter, or it is not one token.
     """
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise MalformedRequest("There is more than one Authorization header.")
-    if not headers or headers[0].partition(" ")[0].lower() != "bearer":
+    if not headers or headers[0].partition(" ")[0].lower() not in _SCHEMES:
         raise MissingToken
     if "access_token" in request.query_params:
         raise MalformedRequest("The access token was sent in more than one way.")
-    match = _BEARER.fullmatch(headers[0])
+    match = _TOKEN.fullmatch(headers[0])
     if match is None:
-        raise MalformedRequest("The Authorization header is not `Bearer` and one token.")
-    return match[1]
+        raise MalformedRequest("The Authorization header is not `Bearer` or `DPoP` and one token.")
+    scheme = match[1].lower()
+    if scheme == "bearer":
+        return Shown(token=match[2])
+    path: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    return Shown(
+        token=match[2],
+        scheme=scheme,
+        method=request.scope["method"],
+        path=path.decode("latin-1"),
+        proofs=tuple(request.headers.getlist("dpop")),
+    )
 
 
 def install(
@@ -121,6 +134,7 @@ def install(
         "resource": resource,
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
     }
     if scopes:  # section 3.2: nothing is said by an empty array
         document["scopes_supported"] = list(scopes)
@@ -139,7 +153,8 @@ def install(
         needed = error.scopes if isinstance(error, InsufficientScope) else getattr(request.state, "required_scopes", ())
         if not isinstance(error, MissingToken):  # that is how every conversation may begin
             log.info("request refused", path=request.url.path, status=error.status, detail=error.detail)
-        return refusal(error, resource=resource, metadata_url=metadata_url, scopes=needed)
+        scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+        return refusal(error, resource=resource, metadata_url=metadata_url, scopes=needed, bound=scheme == "dpop")
 
     app.add_api_route(path, metadata, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Refused, refuse)
@@ -155,8 +170,14 @@ def sign_in_wanted(error: InsufficientAuthentication) -> dict[str, str]:
     return wanted
 
 
-def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[str, ...]) -> JSONResponse:
-    """The answer to a refused request: status, challenge (RFC 6750 section 3) and problem details (RFC 9457)."""
+def refusal(
+    error: Refused, *, resource: str, metadata_url: str, scopes: tuple[str, ...], bound: bool = False
+) -> JSONResponse:
+    """The answer to a refused request: status, challenges (RFC 6750 section 3) and problem details (RFC 9457).
+
+    `bound`: it came with the scheme `DPoP`, so the challenge has that (RFC 9449 section 7.1). Without any token both
+    are offered.
+    """
     status = HTTPStatus(error.status)
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -165,6 +186,7 @@ def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[s
         "detail": error.description,
     }
     headers = {"Cache-Control": "no-store"}
+    challenges: list[str] = []
     if isinstance(error, CannotKnow):
         headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
     else:
@@ -177,5 +199,17 @@ def refusal(error: Refused, *, resource: str, metadata_url: str, scopes: tuple[s
         if isinstance(error, InsufficientAuthentication):
             challenge |= sign_in_wanted(error)
         challenge["resource_metadata"] = metadata_url
-        headers["WWW-Authenticate"] = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in challenge.items())
-    return JSONResponse(body, status_code=error.status, headers=headers, media_type="application/problem+json")
+        if not bound:
+            challenges.append(_challenge("Bearer", challenge))
+        if bound or isinstance(error, MissingToken):
+            challenges.append(_challenge("DPoP", challenge | {"algs": " ".join(PROOF_ALGORITHMS)}))
+    if isinstance(error, NonceNeeded):
+        headers["DPoP-Nonce"] = error.nonce
+    answer = JSONResponse(body, status_code=error.status, headers=headers, media_type="application/problem+json")
+    for text in challenges:
+        answer.headers.append("WWW-Authenticate", text)
+    return answer
+
+
+def _challenge(scheme: str, parameters: dict[str, str]) -> str:
+    return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())

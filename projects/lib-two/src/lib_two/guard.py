@@ -17,6 +17,7 @@ from lib_one.event import Now, utc_now
 from lib_two.errors import CannotKnow, InsufficientAuthentication, InvalidToken, IssuerUnavailable
 from lib_two.introspection import Introspection
 from lib_two.metadata import IssuerMetadata
+from lib_two.possession import Possession, Shown
 from lib_two.revocation import RevocationView, State
 from lib_two.validation import LEEWAY, Claims, parse, validate
 
@@ -58,6 +59,8 @@ class Guard:
         client_id: As whom to introspect.
         client_secret: Its secret.
         now: The clock for `exp`, `iat` and their kin.
+        nonce_key: With a key, proofs of bound tokens must repeat a nonce of ours (RFC 9449 section 9); 32 random bytes,
+            the same in every process of the resource server.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Guard:
         client_secret: str,
         now: Now = utc_now,
         metadata: IssuerMetadata | None = None,
+        nonce_key: bytes | None = None,
     ) -> None:
         self.view = view
         self.metadata = metadata or IssuerMetadata(issuer, http, now=now)
@@ -78,11 +82,28 @@ class Guard:
         self._audience = audience
         self._now = now
         self._introspection = Introspection(self.metadata, http, client_id=client_id, client_secret=client_secret)
+        self.possession = Possession(audience, nonce_key=nonce_key)
         self._seen: OrderedDict[bytes, Principal] = OrderedDict()
         self._counts: Counter[str] = Counter()
 
-    async def check(self, token: str) -> Principal:
-        """The principal behind `token`.
+    async def check(self, shown: Shown | str) -> Principal:
+        """The principal behind the token that was shown; a token alone is one that came as `Bearer`.
+
+        Raises:
+            InvalidToken: it does not hold, or it is bound to a key and was shown without (RFC 9449 section 7.2).
+            InvalidProof: the proof that must come with a bound token is not good.
+            NonceNeeded: that proof lacks the nonce that it must have.
+            CannotKnow: it may hold, but neither the bus nor the issuer can be asked.
+        """
+        if isinstance(shown, str):
+            shown = Shown(token=shown)
+        principal = await self.check_again(shown.token)
+        if shown.scheme != "bearer" or principal.claims.confirmation is not None:
+            self.possession.check(shown, principal.claims.confirmation, now=self._now())
+        return principal
+
+    async def check_again(self, token: str) -> Principal:
+        """The principal behind a token that `check` let in before: whether it still holds, on a connection that stays.
 
         Raises:
             InvalidToken: it does not hold.

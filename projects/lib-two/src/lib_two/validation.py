@@ -40,6 +40,13 @@ class UnverifiedToken(msgspec.Struct, frozen=True):
     signature: bytes
 
 
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that whoever shows a token must have: the claim `cnf` (RFC 7800)."""
+
+    jkt: str
+    """Thumbprint of the DPoP key (RFC 9449 section 6)."""
+
+
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What a valid access token says (RFC 9068 section 2.2). Times are aware and in UTC."""
 
@@ -59,13 +66,15 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     acr: str | None = None
     amr: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
+    confirmation: Confirmation | None = None
+    """What the token is bound to; None: whoever has it may use it."""
     payload: bytes = b"{}"
     """All of it as it came: one string takes a third of the memory of a dictionary, and guards remember thousands."""
 
     @property
     def raw(self) -> dict[str, Any]:
         """All claims, for those that have no name here. Decoded at each call."""
-        return _load(self.payload)
+        return json_object(self.payload)
 
 
 def parse(token: str) -> UnverifiedToken:
@@ -81,7 +90,7 @@ def parse(token: str) -> UnverifiedToken:
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):
         _refuse("not a signed JWT")
-    header = _load(_decoded(parts[0]))
+    header = json_object(base64url(parts[0]))
     type_, algorithm = header.get("typ"), header.get("alg")
     # This is what keeps ID tokens, logout tokens and all other JWTs of the same issuer out.
     if not isinstance(type_, str) or type_.lower() not in _TYPES:
@@ -91,7 +100,7 @@ def parse(token: str) -> UnverifiedToken:
     if "crit" in header or "b64" in header:
         _refuse("a critical header that is not understood")
     signed = token.rpartition(".")[0].encode()
-    return UnverifiedToken(algorithm, _id(header, "kid"), signed, _decoded(parts[1]), _decoded(parts[2]))
+    return UnverifiedToken(algorithm, _id(header, "kid"), signed, base64url(parts[1]), base64url(parts[2]))
 
 
 def validate(
@@ -122,7 +131,7 @@ def validate(
 
 
 def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datetime) -> Claims:
-    raw = _load(verified.payload)
+    raw = json_object(verified.payload)
     if raw.get("iss") != issuer:
         _refuse("iss is another")
     audiences = _texts(raw, "aud")
@@ -154,8 +163,17 @@ def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datet
         acr=_id(raw, "acr") if "acr" in raw else None,
         amr=_texts(raw, "amr") if "amr" in raw else (),
         roles=frozenset(_texts(raw, "roles")) if "roles" in raw else frozenset(),
+        confirmation=_confirmation(raw) if "cnf" in raw else None,
         payload=verified.payload,
     )
+
+
+def _confirmation(raw: Mapping[str, Any]) -> Confirmation:
+    """What the token is bound to. A binding that is not understood is not ignored: nobody could prove it here."""
+    cnf = raw["cnf"]
+    if not isinstance(cnf, dict) or set(cnf) != {"jkt"}:
+        _refuse("cnf is not understood")
+    return Confirmation(jkt=_id(cnf, "jkt"))
 
 
 def _refuse(detail: str) -> NoReturn:
@@ -186,7 +204,7 @@ def _time(raw: Mapping[str, Any], name: str) -> datetime:
     return datetime.fromtimestamp(value, UTC)
 
 
-def _decoded(part: str) -> bytes:
+def base64url(part: str) -> bytes:
     """base64url as RFC 7515 section 2 has it: no padding, no other characters, no spare bits."""
     try:
         return urlsafe_b64decode(part.encode())
@@ -194,7 +212,7 @@ def _decoded(part: str) -> bytes:
         raise InvalidToken(detail="not base64url") from error
 
 
-def _load(text: bytes) -> dict[str, Any]:
+def json_object(text: bytes) -> dict[str, Any]:
     """A JSON object in which no name comes twice (RFC 8725 section 2.4: two readers may see two values)."""
     try:
         value = _decoder.decode(text.decode())

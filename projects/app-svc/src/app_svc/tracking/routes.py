@@ -13,7 +13,7 @@ from app_svc.tracking.feed import LiveFeed, Shipments
 from app_svc.tracking.stream import follow
 from app_svc.web import EventStream, documented, json_response
 from lib_one.sql import Database
-from lib_two.fastapi import bearer_token, require
+from lib_two.fastapi import require, shown_token
 from lib_two.guard import Guard, Principal
 
 Reader = Annotated[Principal, Depends(require("shipments:read"))]
@@ -53,8 +53,8 @@ def router(database: Database, feed: LiveFeed, shipments: Shipments, *, most_str
         if feed.stopping or feed.open >= most_streams:
             raise Overloaded("There are too many live feeds at the moment.", headers={"Retry-After": "5"})
         guard: Guard = request.app.state.guard
-        token = bearer_token(request)
-        chunks = follow(feed, position=feed.start(seen), shipment_id=only, check=lambda: guard.check(token))
+        token = shown_token(request).token
+        chunks = follow(feed, position=feed.start(seen), shipment_id=only, check=lambda: guard.check_again(token))
         feed.open += 1
         return EventStream(chunks, closed=feed.closed)
 
