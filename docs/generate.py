@@ -1,4 +1,4 @@
-"""Write the pages of the reference that follow from code: `uv run docs/generate.py`. A test compares them."""
+"""Write the pages that follow from code, or their parts: `uv run docs/generate.py`. A test compares them."""
 
 import ast
 import dataclasses
@@ -20,8 +20,10 @@ import app_svc.errors
 import app_svc.settings
 import auth_svc.__main__
 import auth_svc.app  # every slice, with the errors of its own
+import auth_svc.code_flow.flow
 import auth_svc.errors
 import auth_svc.settings
+import auth_svc.token.endpoint
 import cli_proj.app
 import cli_proj.errors
 import cli_proj.settings
@@ -31,7 +33,7 @@ import lib_one.contracts  # noqa: F401 - registers every contract
 import lib_two.errors
 from lib_one.event import contracts as registered
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+DOCS = Path(__file__).resolve().parent
 
 
 def events() -> str:
@@ -247,6 +249,29 @@ def errors() -> str:
     return "\n".join(lines)
 
 
+def order_of_checks() -> str:
+    """The page that explains the order, with the tables as they are in the code."""
+    law = ["| | the check | why, and by which rule |", "| --- | --- | --- |"]
+    for number, check in enumerate(auth_svc.code_flow.flow.ORDER_OF_CHECKS, 3):
+        law.append(f"| {number} | {check.__name__.replace('_', ' ')} | {_first_paragraph(check)} |")
+    tables = {
+        "authorize": "\n".join(law),
+        "par": _table_in(auth_svc.code_flow.PushedRequests),
+        "token": _table_in(auth_svc.token.endpoint),
+    }
+    text = (DOCS / "explanation" / "order-of-checks.md").read_text()
+    for name, table in tables.items():
+        before, rest = text.split(f"<!-- {name} -->\n")
+        text = f"{before}<!-- {name} -->\n\n{table}\n\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
+    return text
+
+
+def _table_in(of: Any) -> str:
+    """The numbered lines of a docstring, as they stand there."""
+    lines = itertools.dropwhile(lambda line: not line.startswith("1 "), (inspect.getdoc(of) or "").splitlines())
+    return "\n".join(["```text", *itertools.takewhile(str.strip, lines), "```"])
+
+
 def _below[T: type[Any]](cls: T) -> list[T]:
     """Every class that stands on this one, in the order in which they were written."""
     return [found for below in cls.__subclasses__() for found in (below, *_below(below))]
@@ -334,18 +359,19 @@ PROGRAMS: tuple[tuple[str, str, type[Any]], ...] = (
 )
 
 PAGES: dict[str, Callable[[], str]] = {
-    "events.md": events,
-    "settings.md": settings,
-    "cli.md": commands,
-    "errors.md": errors,
+    "reference/events.md": events,
+    "reference/settings.md": settings,
+    "reference/cli.md": commands,
+    "reference/errors.md": errors,
+    "explanation/order-of-checks.md": order_of_checks,
 }
 
 
 def main() -> None:
     """Write every page."""
     for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page())
-        sys.stdout.write(f"docs/reference/{name}\n")
+        (DOCS / name).write_text(page())
+        sys.stdout.write(f"docs/{name}\n")
 
 
 if __name__ == "__main__":
