@@ -12,7 +12,7 @@ SOURCES = sorted(ROOT.glob("projects/*/src/**/*.py"))
 
 ONE_DOOR = {
     "nats": ("lib_one/nats/", "lib_one/testing/"),
-    "httpx": ("lib_one/http.py",),
+    "httpx": ("lib_one/http/",),
     "alembic": ("lib_one/sql/", "migrations/"),
     "sqlalchemy": (
         "lib_one/sql/",

@@ -19,6 +19,7 @@ from auth_svc import (
     health,
     jwt_bearer,
     proofs,
+    relying_parties,
     revocation,
     secret_key,
     signin,
@@ -27,6 +28,7 @@ from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
+from auth_svc.deliveries import Deliveries, DeliveryWorker
 from auth_svc.device_flow import DeviceAuthorization, DeviceCode, DevicePages
 from auth_svc.exchange import TokenExchange
 from auth_svc.housekeeping import Housekeeping
@@ -35,6 +37,7 @@ from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import LogoutPages
 from auth_svc.proofs import Possession
+from auth_svc.relying_parties import BACKCHANNEL_LOGOUT, BackChannelLogout, RelyingParties
 from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
 from auth_svc.revocation.routes import RevocationEndpoint
@@ -88,7 +91,15 @@ class AuthService:
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
         client_secrets = self.secret_key.hasher("client secrets")
         self.registration = ClientRegistration(ledger, self.resources, client_secrets)
-        self.revocation = Revocation(ledger, access_token_life=settings.access_token_life)
+        self.deliveries = Deliveries(ledger)
+        self.parties = RelyingParties(ledger, self.deliveries, life=settings.grant_life)
+        self.delivery_worker = DeliveryWorker(
+            ledger,
+            self.deliveries,
+            self.outside,
+            {BACKCHANNEL_LOGOUT: BackChannelLogout(self.clients, self.keys, issuer=settings.issuer, now=now)},
+        )
+        self.revocation = Revocation(ledger, self.parties, access_token_life=settings.access_token_life)
         self.seeding = Seeding(
             ledger,
             self.accounts,
@@ -102,6 +113,7 @@ class AuthService:
             ledger,
             self.keys,
             self.resources,
+            self.parties,
             issuer=settings.issuer,
             access_token_life=settings.access_token_life,
             refresh_token_life=settings.refresh_token_life,
@@ -119,6 +131,7 @@ class AuthService:
                 proofs.forget_expired,
                 jwt_bearer.forget_expired,
                 signin.forget_expired,
+                relying_parties.forget_expired,
                 self.rotation.retire_due,
             ],
         )
@@ -243,7 +256,11 @@ class AuthService:
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
         await self.resources.reload()
-        tasks = [asyncio.create_task(self.relay.run()), asyncio.create_task(self.housekeeping.run())]
+        tasks = [
+            asyncio.create_task(self.relay.run()),
+            asyncio.create_task(self.housekeeping.run()),
+            asyncio.create_task(self.delivery_worker.run()),
+        ]
         if self._connection is not None:
             await self._connection.start()
             presence = Presence(

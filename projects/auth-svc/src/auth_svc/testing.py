@@ -58,6 +58,7 @@ SEED = {
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access shipments:read shipments:write",
             "redirect_uris": ["https://shop.example/callback?of=shop"],
+            "backchannel_logout_uri": "https://shop.example/logout?over=channel",
             "post_logout_redirect_uris": ["https://shop.example/bye", "https://shop.example/bye?of=shop"],
         },
     ],
@@ -290,6 +291,17 @@ class Person:
             "code_verifier": VERIFIER,
         }
         return await self.http.post("/token", data={name: value for name, value in (form | changes).items() if value})
+
+    async def at_the_shop(self, username: str = "clara") -> dict[str, Any]:
+        """Sign in at the confidential client `web`, the whole way; what /token answers it."""
+        scope = "openid offline_access shipments:read"
+        code = await self.code(
+            username, client_id="web", redirect_uri="https://shop.example/callback?of=shop", scope=scope
+        )
+        form = {"grant_type": AUTHORIZATION_CODE, "code": code, "code_verifier": VERIFIER}
+        answer = await self.http.post("/token", data=form, headers=self.house.basic("web"))
+        tokens: dict[str, Any] = answer.json()
+        return tokens
 
 
 @asynccontextmanager

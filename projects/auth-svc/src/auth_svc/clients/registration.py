@@ -7,6 +7,7 @@ import msgspec
 
 from auth_svc.clients import store
 from auth_svc.clients.authentication import METHODS, secret_hash
+from auth_svc.clients.logout_addresses import logout_address_problems
 from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_problem
 from auth_svc.db import Connection, Ledger
@@ -149,10 +150,11 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
     for algorithm in {new.id_token_signed_response_alg, new.authorization_signed_response_alg} - set(ALGORITHMS):
         yield f"unknown algorithm {algorithm!r}"
-    for uri in (*new.redirect_uris, *new.post_logout_redirect_uris):
+    for uri in new.redirect_uris:
         problem = redirect_uri_problem(uri)
         if problem is not None:
             yield f"redirect URI {uri[:200]!r}: {problem}"
+    yield from logout_address_problems(new)
 
 
 def _looks_like_a_uuid(text: str) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from auth_svc import grants, keys, users
 from auth_svc.db import Connection, Ledger
+from auth_svc.relying_parties import RelyingParties
 from auth_svc.revocation import store
 from lib_one.contracts.auth import (
     ClientRevoked,
@@ -21,8 +22,9 @@ _SKEW = timedelta(minutes=1)
 class Revocation:
     """Ends what was issued. Every verb is a plain function of a connection, to be part of a larger unit of work."""
 
-    def __init__(self, ledger: Ledger, *, access_token_life: timedelta) -> None:
+    def __init__(self, ledger: Ledger, parties: RelyingParties, *, access_token_life: timedelta) -> None:
         self._ledger = ledger
+        self._parties = parties
         self._longest = access_token_life + _SKEW
 
     def revoke_token(self, connection: Connection, token_id: str, *, expires_at: datetime) -> None:
@@ -38,17 +40,25 @@ class Revocation:
         self._ledger.outbox.record(connection, GrantRevoked(grant_id=grant_id, expires_at=now + self._longest))
 
     def revoke_session(self, connection: Connection, session_id: str) -> None:
-        """End what came of one sign-in, its grants included. (The session itself is ended by who calls this.)"""
+        """End what came of one sign-in, its grants included, and have its relying parties told.
+
+        The session itself is ended by who calls this.
+        """
         now = self._ledger.now()
         grants.revoke_of_session(connection, session_id, now)
+        self._parties.end_session(connection, session_id)
         store.add(connection, store.SESSION, session_id, expires_at=now + self._longest)
         self._ledger.outbox.record(connection, SessionRevoked(session_id=session_id, expires_at=now + self._longest))
 
     def revoke_subject(self, connection: Connection, subject_id: str) -> None:
-        """End all that was issued to a person up to now, the grants and the sign-ins included."""
+        """End all that was issued to a person up to now, the grants and the sign-ins included.
+
+        The relying parties of those sign-ins are told.
+        """
         now = self._ledger.now()
         grants.revoke_of_user(connection, subject_id, now)
         users.end_sign_ins(connection, subject_id, now)
+        self._parties.end_sessions_of(connection, subject_id)
         store.add(connection, store.SUBJECT, subject_id, not_before=now, expires_at=now + self._longest)
         self._ledger.outbox.record(
             connection, SubjectRevoked(subject_id=subject_id, not_before=now, expires_at=now + self._longest)

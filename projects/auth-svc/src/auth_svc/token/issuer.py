@@ -13,6 +13,7 @@ from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
+from auth_svc.relying_parties import RelyingParties
 from auth_svc.resources import Resources
 from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
@@ -93,6 +94,7 @@ class TokenIssuer:
         ledger: Ledger,
         keys: KeyRing,
         resources: Resources,
+        parties: RelyingParties,
         *,
         issuer: str,
         access_token_life: timedelta,
@@ -101,6 +103,7 @@ class TokenIssuer:
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._parties = parties
         self._issuer = issuer
         self._resources = resources
         self._life = access_token_life
@@ -162,6 +165,14 @@ class TokenIssuer:
         id_token = None
         if authorized.id_token:
             id_token = self._id_token(connection, authorized, client, access_token, issued_at)
+            if authorized.session_id is not None and authorized.refresh_token is None:
+                self._parties.learn(
+                    connection,
+                    client,
+                    session_id=authorized.session_id,
+                    user_id=authorized.subject,
+                    subject=authorized.subject,
+                )
         self._ledger.outbox.record(
             connection,
             TokenIssued(

@@ -1,0 +1,66 @@
+"""The table of who knows of which sign-in."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Column, ColumnElement, String, Table, Text, delete, select, update
+
+from auth_svc.db import Connection, Instant, metadata
+from lib_one.sql import InsertOnce
+
+session_clients = Table(
+    "session_clients",
+    metadata,
+    Column("session_id", String(64), primary_key=True),
+    Column("client_id", Text, primary_key=True),
+    Column("user_id", String(36), nullable=False, index=True),
+    Column("subject", Text, nullable=False),
+    Column("ended_at", Instant, nullable=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
+_add = InsertOnce(session_clients)
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A client that knows of a sign-in."""
+
+    session_id: str
+    client_id: str
+    subject: str
+    """`sub` as this client knows it."""
+
+
+def add(connection: Connection, party: Party, *, user_id: str, expires_at: datetime) -> None:
+    """Remember that a client knows of a sign-in, until `expires_at`."""
+    key = {"session_id": party.session_id, "client_id": party.client_id}
+    if not _add.run(connection, **key, user_id=user_id, subject=party.subject, ended_at=None, expires_at=expires_at):
+        connection.execute(update(session_clients).where(_is(**key)).values(expires_at=expires_at))
+
+
+def end_session(connection: Connection, session_id: str, *, now: datetime) -> list[Party]:
+    """The sign-in is over: return who knows of it and was not told before."""
+    return _end(connection, session_clients.c.session_id == session_id, now)
+
+
+def end_sessions_of(connection: Connection, user_id: str, *, now: datetime) -> list[Party]:
+    """Every sign-in of this person is over: return who knows of one and was not told before."""
+    return _end(connection, session_clients.c.user_id == user_id, now)
+
+
+def forget_expired(connection: Connection, now: datetime) -> None:
+    """Delete what no client can have kept for so long."""
+    connection.execute(delete(session_clients).where(session_clients.c.expires_at < now))
+
+
+def _is(session_id: str, client_id: str) -> ColumnElement[bool]:
+    return (session_clients.c.session_id == session_id) & (session_clients.c.client_id == client_id)
+
+
+def _end(connection: Connection, which: ColumnElement[bool], now: datetime) -> list[Party]:
+    open_ = which & session_clients.c.ended_at.is_(None)
+    columns = session_clients.c.session_id, session_clients.c.client_id, session_clients.c.subject
+    found = [Party(*row) for row in connection.execute(select(*columns).where(open_).order_by(*columns[:2]))]
+    if found:
+        connection.execute(update(session_clients).where(open_).values(ended_at=now))
+    return found
