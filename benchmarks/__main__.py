@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.footprint import footprint
 from benchmarks.load import Request
 from benchmarks.revocation import refusal_latency
-from benchmarks.running import Bench, running_system
+from benchmarks.running import Bench, basic, running_system
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,13 +29,17 @@ def http_paths(bench: Bench, seconds: float) -> list[dict[str, Any]]:
     token = fresh.pop()
     shipment = asyncio.run(bench.shipment(token))
     secret = (bench.system.data / "secrets" / "app-svc").read_text().strip()
-    form = f"client_id=app-svc&client_secret={secret}&token={token}"
     look = f"/shipments/{shipment}"
     guarded = [Request("GET", look, f"Bearer {token}")]
     unseen = [Request("GET", look, f"Bearer {other}") for other in fresh]
     rows = [
         ("POST /token, client credentials, JWT, durable", "auth-svc", [bench.token_request()], True),
-        ("POST /introspect", "auth-svc", [Request("POST", "/introspect", body=form)], True),
+        (
+            "POST /introspect",
+            "auth-svc",
+            [Request("POST", "/introspect", basic("app-svc", secret), f"token={token}")],
+            True,
+        ),
         ("GET /jwks", "auth-svc", [Request("GET", "/jwks")], True),
         (
             "GET /.well-known/openid-configuration",

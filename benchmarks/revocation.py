@@ -5,7 +5,7 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.running import Bench
+from benchmarks.running import Bench, basic
 from lib_one import http
 from lib_one.nats import NatsConnection
 from lib_two.guard import Guard
@@ -38,8 +38,10 @@ async def refusal_latency(bench: Bench, guards: int) -> dict[str, Any]:
         for token in tokens:
             claims = (await guard.check(token)).claims
             asked = time.perf_counter()
-            form = {"token": token, "client_id": "simulator", "client_secret": bench.secret}
-            asking = asyncio.create_task(client.post(f"{bench.system.issuer}/revoke", data=form))
+            headers = {"authorization": basic("simulator", bench.secret)}
+            asking = asyncio.create_task(
+                client.post(f"{bench.system.issuer}/revoke", data={"token": token}, headers=headers)
+            )
             answered = refused = 0.0
             while not (answered and refused):
                 if not answered and asking.done():

@@ -1,5 +1,6 @@
 """auth-svc as a process, and what its operator types."""
 
+import base64
 import json
 import os
 import re
@@ -62,10 +63,16 @@ class Installation:
         raise AssertionError(process.communicate()[1])
 
     def request(self, method: str, path: str, form: dict[str, str] | bytes | None = None) -> tuple[int, bytes]:
-        """Send one request over a connection of its own."""
+        """Send one request over a connection of its own; `client_id` and `client_secret` go into the header."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {}
+        if isinstance(form, dict) and "client_secret" in form:
+            pair = f"{form['client_id']}:{form['client_secret']}".encode()
+            headers["authorization"] = "Basic " + base64.b64encode(pair).decode()
+            form = {name: value for name, value in form.items() if not name.startswith("client_")}
         body = urlencode(form) if isinstance(form, dict) else form
-        headers = {"content-type": "application/x-www-form-urlencoded"} if body else {}
+        if body:
+            headers["content-type"] = "application/x-www-form-urlencoded"
         with suppress(BrokenPipeError, ConnectionResetError):  # who refuses a body may answer before it is sent
             connection.request(method, path, body, headers)
         answer = connection.getresponse()

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from auth_svc import (
+    clients,
     code_flow,
     device_flow,
     discovery,
@@ -24,7 +25,7 @@ from auth_svc import (
     secret_key,
     signin,
 )
-from auth_svc.clients import ClientAuthentication, ClientRegistration, Clients
+from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
@@ -124,6 +125,7 @@ class AuthService:
             ledger,
             [self.keys, self.resources],
             [
+                clients.forget_expired,
                 revocation.forget_expired,
                 code_flow.forget_expired,
                 device_flow.forget_expired,
@@ -147,7 +149,12 @@ class AuthService:
             heartbeat=lambda sent_at: event(RevocationHeartbeat(sent_at=sent_at), source=SOURCE, now=now),
         )
 
-        authentication = ClientAuthentication(self.clients, client_secrets)
+        self.client_keys = ClientKeys(self.outside, now)
+        authentication = ClientAuthentication(
+            self.clients,
+            client_secrets,
+            Assertions(ledger, self.clients, self.client_keys, issuer=settings.issuer),
+        )
         possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
         trusted = read_trusted_issuers(settings.trusted_issuers_file)
         token = TokenEndpoint(

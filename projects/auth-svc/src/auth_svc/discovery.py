@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from auth_svc.clients import CONFIDENTIAL_METHODS, METHODS
+from auth_svc.clients import ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS, METHODS
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
 from auth_svc.protocol import RESPONSE_MODES
@@ -42,6 +42,9 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "token_endpoint_auth_methods_supported": list(METHODS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),
         "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),

@@ -58,7 +58,7 @@ class IntrospectionEndpoint:
         To everybody else every token is `{"active":false}`, like one that does not exist.
         """
         form = await request.form()
-        client = self._authentication.authenticate(request, form)
+        client = await self._authentication.authenticate(request, form)
         if not client.confidential:
             raise InvalidClient("a public client may not introspect")
         token = form.get("token")

@@ -23,9 +23,29 @@ def must_be_refused(answer: Any, code: str = "invalid_client") -> None:
         assert answer.headers["www-authenticate"].startswith("Basic ")
 
 
+async def posting(house: House) -> None:
+    """Register the client `poster`, which sends its secret in the body."""
+    metadata = NewClient(
+        client_id="poster",
+        client_name="Poster",
+        secret=house.secret,
+        token_endpoint_auth_method="client_secret_post",
+        grant_types=("client_credentials",),
+        scope="shipments:read",
+    )
+    await house.app.ledger.database.work(lambda connection: house.app.registration.ensure(connection, metadata))
+
+
 async def test_secret_in_the_body_is_accepted(house: House) -> None:
-    answer = await house.post("/token", GRANT | {"client_id": "simulator", "client_secret": house.secret})
+    await posting(house)
+    answer = await house.post("/token", GRANT | {"client_id": "poster", "client_secret": house.secret})
     assert answer.status_code == 200
+
+
+async def test_the_registered_method_holds_oidc_core_9(house: House) -> None:
+    await posting(house)
+    must_be_refused(await house.post("/token", GRANT, client="poster"))
+    must_be_refused(await house.post("/token", GRANT | {"client_id": "simulator", "client_secret": house.secret}))
 
 
 async def test_credentials_in_the_header_are_form_decoded_rfc6749_2_3_1(house: House) -> None:
@@ -106,22 +126,28 @@ async def test_unknown_client_and_wrong_secret_look_the_same(house: House) -> No
     assert (unknown.status_code, unknown.content) == (wrong.status_code, wrong.content)
 
 
-@pytest.mark.parametrize("in_body", [False, True])
-async def test_changed_secret_is_seen_within_a_second(house: House, *, in_body: bool) -> None:
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+async def test_changed_secret_is_seen_within_a_second(house: House, method: str) -> None:
     from datetime import timedelta
 
-    secret = {"client_id": "simulator", "client_secret": house.secret} if in_body else {}
-    client = None if in_body else "simulator"
+    async def ensure(secret: str) -> None:
+        metadata = NewClient(
+            client_id="machine",
+            client_name="Machine",
+            secret=secret,
+            token_endpoint_auth_method=method,
+            grant_types=("client_credentials",),
+            scope="shipments:read",
+        )
+        await house.app.ledger.database.work(lambda connection: house.app.registration.ensure(connection, metadata))
+
+    in_body = method == "client_secret_post"
+    secret = {"client_id": "machine", "client_secret": house.secret} if in_body else {}
+    client = None if in_body else "machine"
+    await ensure(house.secret)
     for _ in range(2):
         assert (await house.post("/token", GRANT | secret, client=client)).status_code == 200
-    metadata = NewClient(
-        client_id="simulator",
-        client_name="Simulator",
-        secret="another-secret-for-tests-0123456789",
-        grant_types=("client_credentials",),
-        scope="shipments:read",
-    )
-    await house.app.ledger.database.work(lambda connection: house.app.registration.ensure(connection, metadata))
+    await ensure("another-secret-for-tests-0123456789")
     house.clock.advance(timedelta(seconds=1))
     must_be_refused(await house.post("/token", GRANT | secret, client=client))
 

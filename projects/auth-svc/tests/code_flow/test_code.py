@@ -115,7 +115,8 @@ async def test_confidential_client_must_authenticate(person: Any, house: Any) ->
     uri = "https://shop.example/callback?of=shop"
     code = await person.code(client_id="web", redirect_uri=uri)
     assert (await person.redeem(code, client_id="web", redirect_uri=uri)).status_code == 401
-    assert (await person.redeem(code, client_id="web", redirect_uri=uri, client_secret=house.secret)).status_code == 200
+    person.http.headers.update(house.basic("web"))
+    assert (await person.redeem(code, client_id="web", redirect_uri=uri)).status_code == 200
 
 
 async def test_resource_of_the_request_narrows_the_audience_rfc8707_2_2(person: Any, house: Any) -> None:

@@ -1,10 +1,12 @@
 """Clients: the applications that may ask for tokens.
 
-`registration` adds and changes them, `authentication` proves who asks, `redirects` compares redirect URIs, `store`
-keeps them.
+`registration` adds and changes them, `authentication` proves who asks, by `assertions` with `client_keys` as well,
+`redirects` compares redirect URIs, `store` keeps them.
 """
 
+from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT, Assertions
 from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, METHODS, ClientAuthentication
+from auth_svc.clients.client_keys import ClientKeys
 from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_matches
 from auth_svc.clients.registration import (
@@ -14,14 +16,18 @@ from auth_svc.clients.registration import (
     RegistrationError,
     new_secret,
 )
-from auth_svc.clients.store import Client, Clients, disable, enable, everyone, find
+from auth_svc.clients.store import Client, Clients, disable, enable, everyone, find, forget_expired
 
 __all__ = [
+    "ASSERTION_ALGORITHMS",
     "CONFIDENTIAL_METHODS",
     "FIRST_PARTY",
     "METHODS",
+    "PRIVATE_KEY_JWT",
+    "Assertions",
     "Client",
     "ClientAuthentication",
+    "ClientKeys",
     "ClientMetadata",
     "ClientRegistration",
     "Clients",
@@ -31,6 +37,7 @@ __all__ = [
     "enable",
     "everyone",
     "find",
+    "forget_expired",
     "new_secret",
     "redirect_uri_matches",
 ]

@@ -4,77 +4,94 @@ import base64
 import binascii
 import hashlib
 
+from auth_svc.clients.assertions import PRIVATE_KEY_JWT, Assertions
 from auth_svc.clients.store import Client, Clients
 from auth_svc.errors import InvalidClient, InvalidRequest, MalformedEncoding, TwoAuthenticationMethods
 from auth_svc.secret_key import KeyedHash
 from auth_svc.wire import Form, Request, form_decode
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+METHODS = ("client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT, "none")
 """For the metadata."""
-CONFIDENTIAL_METHODS = METHODS[:2]
+CONFIDENTIAL_METHODS = tuple(method for method in METHODS if method != "none")
+FAPI_METHODS = frozenset({PRIVATE_KEY_JWT})
+"""FAPI 2.0 section 5.3.2.1."""
 _PROVEN = 1024
 """How many good proofs are remembered."""
 
 
 class ClientAuthentication:
-    """Basic (form-decoded, as RFC 6749 section 2.3.1 says), in the body, or none for public clients."""
+    """Basic (form-decoded, as RFC 6749 section 2.3.1 says), in the body, by assertion, or none for public clients.
 
-    def __init__(self, clients: Clients, secrets: KeyedHash) -> None:
+    Each client has one way, the one that it is registered for (OIDC Core section 9).
+    """
+
+    def __init__(self, clients: Clients, secrets: KeyedHash, assertions: Assertions) -> None:
         self._clients = clients
         self._secrets = secrets
+        self._assertions = assertions
         # What proved a secret, by its hash, with that secret's: good as long as that is the secret. A header saves
         # decoding it as well.
         self._proven: dict[bytes, tuple[str, bytes]] = {}
 
-    def authenticate(self, request: Request, form: Form) -> Client:
+    async def authenticate(self, request: Request, form: Form) -> Client:
         """Return the client that asks.
 
         A public client is known by its `client_id` alone: that proves nothing, and what it may do is bound to codes
         and tokens that it must show.
 
         Raises:
-            InvalidClient: unknown, disabled, wrong or missing secret, or a secret where there is none.
+            InvalidClient: unknown, disabled, wrong or missing proof, or another way than the registered one.
             TwoAuthenticationMethods: more than one method in this request.
         """
         authorization = request.header(b"authorization")
         in_body = "client_secret" in form
         if "client_assertion" in form or "client_assertion_type" in form:
-            raise (
-                TwoAuthenticationMethods if in_body or authorization else InvalidClient("assertions are not supported")
-            )
-        if authorization is None:
+            if in_body or authorization is not None:
+                raise TwoAuthenticationMethods
+            client = await self._assertions.authenticate(form)
+        elif authorization is None:
             client_id, secret = form.get("client_id"), form.get("client_secret")
             if client_id is None:
                 raise InvalidClient("no client_id")
-            return self._check(client_id, secret)
-        if in_body:
+            client = self._check(client_id, secret, "none" if secret is None else "client_secret_post")
+        elif in_body:
             raise TwoAuthenticationMethods
+        else:
+            client = self._by_header(authorization, form)
+        if client.fapi2 and client.grant_types and client.token_endpoint_auth_method not in FAPI_METHODS:
+            # A resource server that only introspects is no client in the sense of the profile.
+            raise InvalidClient(f"{client.client_id}: the profile wants a proof with a key")
+        return client
+
+    def _by_header(self, authorization: bytes, form: Form) -> Client:
         fingerprint = hashlib.sha256(authorization).digest()
         client_id, proven = self._proven.get(fingerprint, ("", None))
         client = self._clients.find(client_id) if proven is not None else None
         if client is None or client.secret_hash != proven:
             client_id, secret = _basic(authorization)
-            client = self._check(client_id, secret)
+            client = self._check(client_id, secret, "client_secret_basic")
             self._remember(fingerprint, client)
+        elif client.token_endpoint_auth_method != "client_secret_basic":
+            raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
         if form.get("client_id", client_id) != client_id:
             raise InvalidRequest("client_id differs from the one in the header")
         return client
 
-    def _check(self, client_id: str, secret: str | None) -> Client:
+    def _check(self, client_id: str, secret: str | None, method: str) -> Client:
         client = self._clients.find(client_id)
         if client is None:
             raise InvalidClient("unknown or disabled client")
+        if client.token_endpoint_auth_method != method:
+            raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
+        if secret is None:
+            return client
         if client.secret_hash is None:
-            if secret is not None:
-                raise InvalidClient(f"{client_id} is public and has no secret")
-        elif secret is None:
-            raise InvalidClient(f"{client_id}: missing secret")
-        else:
-            fingerprint = hashlib.sha256(f"{client_id}\0{secret}".encode()).digest()
-            if self._proven.get(fingerprint) != (client_id, client.secret_hash):
-                if not self._secrets.matches(f"{client_id}\0{secret}", client.secret_hash):
-                    raise InvalidClient(f"{client_id}: wrong secret")
-                self._remember(fingerprint, client)
+            raise InvalidClient(f"{client_id} has no secret")
+        fingerprint = hashlib.sha256(f"{client_id}\0{secret}".encode()).digest()
+        if self._proven.get(fingerprint) != (client_id, client.secret_hash):
+            if not self._secrets.matches(f"{client_id}\0{secret}", client.secret_hash):
+                raise InvalidClient(f"{client_id}: wrong secret")
+            self._remember(fingerprint, client)
         return client
 
     def _remember(self, fingerprint: bytes, client: Client) -> None:

@@ -6,7 +6,9 @@ from uuid import UUID
 import msgspec
 
 from auth_svc.clients import store
+from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
 from auth_svc.clients.authentication import METHODS, secret_hash
+from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.logout_addresses import logout_address_problems
 from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_problem
@@ -132,6 +134,7 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield f"unknown authentication method {new.token_endpoint_auth_method!r}"
     elif new.token_endpoint_auth_method.startswith("client_secret_") != (new.secret is not None):
         yield f"{new.token_endpoint_auth_method} and the secret do not fit together"
+    yield from _key_problems(new)
     if new.secret is not None and len(new.secret) < SHORTEST_SECRET:
         yield f"the secret is shorter than {SHORTEST_SECRET} characters"
     for unknown in set(new.grant_types) - set(GRANT_TYPES):
@@ -155,6 +158,23 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         if problem is not None:
             yield f"redirect URI {uri[:200]!r}: {problem}"
     yield from logout_address_problems(new)
+
+
+def _key_problems(new: NewClient) -> Iterable[str]:
+    if new.jwks is not None and new.jwks_uri is not None:
+        yield "jwks and jwks_uri exclude each other (RFC 7591 section 2)"
+    if new.jwks is not None:
+        try:
+            if not usable_keys(new.jwks):
+                yield "jwks has no key that can be used"
+        except ValueError:
+            yield "jwks is no JWK Set"
+    if new.jwks_uri is not None and not new.jwks_uri.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
+        yield "jwks_uri is an https address"
+    if new.token_endpoint_auth_method == PRIVATE_KEY_JWT and new.jwks is None and new.jwks_uri is None:
+        yield f"{PRIVATE_KEY_JWT} needs jwks or jwks_uri"
+    if new.token_endpoint_auth_signing_alg not in {None, *ASSERTION_ALGORITHMS}:
+        yield f"unknown algorithm {new.token_endpoint_auth_signing_alg!r}"
 
 
 def _looks_like_a_uuid(text: str) -> bool:

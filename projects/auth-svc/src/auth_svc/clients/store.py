@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, select, update
+from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, delete, select, update
 from sqlalchemy.engine import Row
 
 from auth_svc.clients.metadata import ClientMetadata, Profile
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import Now
-from lib_one.sql import Database
+from lib_one.sql import Database, InsertOnce
 
 CLIENT_ID_LENGTH = 128
 
@@ -22,6 +22,15 @@ clients = Table(
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
 )
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("jti_hash", LargeBinary(32), primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+"""Assertions that clients have shown, until they would have expired anyway."""
+_USE = InsertOnce(used_assertions)
 
 
 class Client(ClientMetadata, frozen=True, kw_only=True):
@@ -71,6 +80,16 @@ def enable(connection: Connection, client_id: str) -> bool:
     """Let a disabled client ask again; False if there is no such client, or it was not disabled."""
     statement = update(clients).where(clients.c.client_id == client_id, clients.c.disabled_at.is_not(None))
     return connection.execute(statement.values(disabled_at=None)).rowcount == 1
+
+
+def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: datetime) -> bool:
+    """Use an assertion up. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
+    return _USE.run(connection, jti_hash=jti_hash, expires_at=expires_at)
+
+
+def forget_expired(connection: Connection, now: datetime) -> None:
+    """Delete what no longer matters."""
+    connection.execute(delete(used_assertions).where(used_assertions.c.expires_at <= now))
 
 
 def _changeable(client: Client) -> dict[str, object]:

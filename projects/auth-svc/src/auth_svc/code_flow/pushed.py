@@ -49,7 +49,7 @@ class PushedRequests:
             OAuthError: the answer is no; nothing goes to the redirect URI (section 2.3).
         """
         form = await request.form()
-        client = self._authentication.authenticate(request, form)
+        client = await self._authentication.authenticate(request, form)
         if "client_id" not in form:
             raise InvalidRequest("no client_id")
         if "request_uri" in form:

@@ -54,7 +54,7 @@ class DeviceAuthorization:
             OAuthError: the answer is no.
         """
         form = await request.form()
-        client = self._authentication.authenticate(request, form)
+        client = await self._authentication.authenticate(request, form)
         if DEVICE_CODE not in client.grant_types:
             raise UnauthorizedClient(f"{client.client_id}: device flow")
         catalogue = self._resources.catalogue

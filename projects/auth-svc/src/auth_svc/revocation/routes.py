@@ -39,7 +39,7 @@ class RevocationEndpoint:
             InvalidGrant: the token was issued to another client, and is left alone (section 2.1).
         """
         form = await request.form()
-        client = self._authentication.authenticate(request, form)
+        client = await self._authentication.authenticate(request, form)
         token = form.get("token")
         if token is None:
             raise InvalidRequest("token is missing")

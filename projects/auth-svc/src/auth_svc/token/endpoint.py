@@ -69,7 +69,7 @@ class TokenEndpoint:
             OAuthError: the answer is no.
         """
         form = await request.form()
-        client = self._authentication.authenticate(request, form)
+        client = await self._authentication.authenticate(request, form)
         grant = self._pick(form, client)
         self._resources.catalogue.check(form.resources)
         shown = self._possession.of_client(request, client, uri=self._uri)
