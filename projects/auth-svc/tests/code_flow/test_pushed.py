@@ -194,7 +194,7 @@ async def test_client_authenticates_as_at_the_token_endpoint_rfc9126_2(person: A
     assert (await house.post("/par", form)).status_code == 401
     wrong = await house.http.post("/par", data=form, headers=house.basic("web", "x" * 40))
     assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
-    assert (await house.post("/par", form | {"client_secret": SECRET})).status_code == 201
+    assert (await house.post("/par", form | {"client_secret": SECRET})).status_code == 401
     assert (await house.post("/par", form, client="web")).status_code == 201
     assert (await house.post("/par", form, client="app-svc")).status_code == 400
 
