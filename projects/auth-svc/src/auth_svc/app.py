@@ -24,6 +24,7 @@ from auth_svc import (
     revocation,
     secret_key,
     signin,
+    token,
 )
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
@@ -134,6 +135,7 @@ class AuthService:
                 jwt_bearer.forget_expired,
                 signin.forget_expired,
                 relying_parties.forget_expired,
+                token.forget_expired,
                 self.rotation.retire_due,
             ],
         )
@@ -157,7 +159,7 @@ class AuthService:
         )
         possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
         trusted = read_trusted_issuers(settings.trusted_issuers_file)
-        token = TokenEndpoint(
+        token_endpoint = TokenEndpoint(
             ledger,
             authentication,
             possession,
@@ -187,15 +189,17 @@ class AuthService:
             now=now,
         )
         presented = PresentedTokens(ledger, self.tokens, possession, self.clients, issuer=settings.issuer)
-        userinfo = UserinfoEndpoint(ledger, presented, uri=f"{settings.issuer}/userinfo")
+        userinfo = UserinfoEndpoint(
+            ledger, presented, self.clients, self.keys, issuer=settings.issuer, uri=f"{settings.issuer}/userinfo"
+        )
         metadata = discovery.metadata(
             settings.issuer,
-            grant_types=token.grant_types,
+            grant_types=token_endpoint.grant_types,
             push_required=settings.require_pushed_authorization_requests or settings.profile == "fapi2",
         )
         probes = health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected)
         machine = {
-            "/token": Endpoint({"POST": token}),
+            "/token": Endpoint({"POST": token_endpoint}),
             "/device_authorization": Endpoint(
                 {
                     "POST": DeviceAuthorization(
@@ -210,9 +214,9 @@ class AuthService:
             ),
             "/par": Endpoint({"POST": PushedRequests(ledger, authentication, reader, self.secret_key)}),
             "/introspect": Endpoint(
-                {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, issuer=settings.issuer)}
+                {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, self.keys, issuer=settings.issuer)}
             ),
-            "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.keys, self.revocation)}),
+            "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.tokens, self.revocation)}),
             "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
             **probes,
         }

@@ -47,6 +47,8 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(ALGORITHMS),
         "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "claim_types_supported": ["normal"],
         "claims_supported": [

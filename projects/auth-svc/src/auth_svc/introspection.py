@@ -1,4 +1,4 @@
-"""/introspect, RFC 7662: a resource server asks whether a token is good right now."""
+"""/introspect, RFC 7662: a resource server asks whether a token is good right now. Signed answers: RFC 9701."""
 
 from typing import Any
 
@@ -8,11 +8,14 @@ from auth_svc import grants, users
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidClient, InvalidRequest
+from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
 from auth_svc.token import AccessTokens, Actor
-from auth_svc.wire import Request, Response, json_bytes
+from auth_svc.wire import NO_STORE, Request, Response, json_bytes
 
 _INACTIVE = b'{"active":false}'
+_SIGNED = "token-introspection+jwt"
+_SIGNED_TYPE = f"application/{_SIGNED}".encode()
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,21 +44,38 @@ class Introspection(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=Tru
     authorization_details: tuple[dict[str, Any], ...] = ()
 
 
+class SignedIntrospection(msgspec.Struct, frozen=True):
+    """The same as the claims of a JWT (RFC 9701 section 5): no `sub`, no `exp`, so that it never passes as a token."""
+
+    iss: str
+    aud: str
+    iat: int
+    token_introspection: msgspec.Raw
+
+
 class IntrospectionEndpoint:
     """POST /introspect, for confidential clients only."""
 
     def __init__(
-        self, ledger: Ledger, authentication: ClientAuthentication, tokens: AccessTokens, *, issuer: str
+        self,
+        ledger: Ledger,
+        authentication: ClientAuthentication,
+        tokens: AccessTokens,
+        keys: KeyRing,
+        *,
+        issuer: str,
     ) -> None:
         self._ledger = ledger
         self._authentication = authentication
         self._tokens = tokens
+        self._keys = keys
         self._issuer = issuer
 
     async def __call__(self, request: Request) -> Response:
         """Say whether a token is good, to the resource server that it is for or the client that has it.
 
-        To everybody else every token is `{"active":false}`, like one that does not exist.
+        To everybody else every token is `{"active":false}`, like one that does not exist. Who says in `Accept` that it
+        takes a signed answer gets one (RFC 9701 section 4).
         """
         form = await request.form()
         client = await self._authentication.authenticate(request, form)
@@ -64,7 +84,19 @@ class IntrospectionEndpoint:
         token = form.get("token")
         if token is None:
             raise InvalidRequest("token is missing")
-        return json_bytes(self._answer(token, client))
+        answer = self._answer(token, client)
+        if not _wants_signature(request):
+            return json_bytes(answer)
+        return Response(200, [(b"content-type", _SIGNED_TYPE), *NO_STORE], self._signed(answer, client))
+
+    def _signed(self, answer: bytes, client: Client) -> bytes:
+        claims = SignedIntrospection(
+            iss=self._issuer,
+            aud=client.resource or client.client_id,
+            iat=int(self._ledger.now().timestamp()),
+            token_introspection=msgspec.Raw(answer),
+        )
+        return self._keys.sign(client.introspection_signed_response_alg, _SIGNED, _encode(claims)).encode()
 
     def _answer(self, token: str, client: Client) -> bytes:
         claims = self._tokens.read(token)
@@ -124,3 +156,8 @@ class IntrospectionEndpoint:
             )
 
         return self._ledger.database.lookup(ask)
+
+
+def _wants_signature(request: Request) -> bool:
+    accepted = b",".join(value for name, value in request.scope["headers"] if name == b"accept").lower()
+    return any(media.partition(b";")[0].strip() == _SIGNED_TYPE for media in accepted.split(b","))

@@ -151,7 +151,13 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield "refresh tokens of public clients rotate (OAuth 2.1 section 4.3.1)"
     if not 0 <= new.refresh_grace <= LONGEST_GRACE:
         yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
-    for algorithm in {new.id_token_signed_response_alg, new.authorization_signed_response_alg} - set(ALGORITHMS):
+    algorithms = {
+        new.id_token_signed_response_alg,
+        new.authorization_signed_response_alg,
+        new.userinfo_signed_response_alg,
+        new.introspection_signed_response_alg,
+    }
+    for algorithm in algorithms - {None, *ALGORITHMS}:
         yield f"unknown algorithm {algorithm!r}"
     for uri in new.redirect_uris:
         problem = redirect_uri_problem(uri)

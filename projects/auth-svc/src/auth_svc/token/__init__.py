@@ -8,6 +8,7 @@ from auth_svc.token.issuer import AccessClaims, TokenIssuer
 from auth_svc.token.presented import PresentedTokens
 from auth_svc.token.refresh import Refresh
 from auth_svc.token.scope import narrow, parse_scope
+from auth_svc.token.store import forget_expired
 from auth_svc.wire import Form
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Refusal",
     "TokenEndpoint",
     "TokenIssuer",
+    "forget_expired",
     "narrow",
     "parse_scope",
 ]

@@ -1,18 +1,26 @@
 """Access tokens that come back: read, and checked for everything that can have ended them."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from auth_svc import revocation, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import KeyRing, UnverifiedTokenError
+from auth_svc.token import store
 from auth_svc.token.issuer import AccessClaims
 
 _SEEN = 4096
-"""Tokens whose signature was checked are remembered, up to so many: some 4 MB."""
+"""Tokens that were read before are remembered, up to so many: some 4 MB. What has ended one is asked each time."""
+
+
+type _Find = Callable[[Connection], bytes | None]
+type _Ask = Callable[[_Find], bytes | None]
+"""How the database is asked: from the event loop, or by the connection of a unit of work."""
 
 
 class AccessTokens:
-    """Reads access tokens of this issuer."""
+    """Reads access tokens of this issuer, JWTs and opaque ones."""
 
     def __init__(self, ledger: Ledger, keys: KeyRing, *, issuer: str) -> None:
         self._ledger = ledger
@@ -23,14 +31,20 @@ class AccessTokens:
         self._version = keys.version
 
     def read(self, token: str) -> AccessClaims | None:
-        """Return the claims of a token that this issuer signed, expired ones included; None for anything else."""
+        """Return the claims of a token of this issuer, expired ones included; None for anything else.
+
+        On the event loop; inside a unit of work it is `shown`.
+        """
+        return self._read(token, self._ledger.database.lookup)
+
+    def _read(self, token: str, ask: _Ask) -> AccessClaims | None:
         if self._version != self._keys.version:
             self._seen.clear()
             self._version = self._keys.version
         claims = self._seen.get(token)
         if claims is None:
             try:
-                claims = self._decode(self._keys.verify(token, typ="at+jwt"))
+                claims = self._decode(self._meaning(token, ask))
             except (UnverifiedTokenError, msgspec.DecodeError):
                 return None
             if claims.iss != self._issuer:
@@ -40,9 +54,17 @@ class AccessTokens:
             self._seen[token] = claims
         return claims
 
+    def _meaning(self, token: str, ask: _Ask) -> bytes:
+        if "." in token:
+            return self._keys.verify(token, typ="at+jwt")
+        found = ask(lambda connection: store.find(connection, token))
+        if found is None:
+            raise UnverifiedTokenError("no token of ours")
+        return found
+
     def shown(self, connection: Connection, token: str) -> AccessClaims | None:
         """Return the claims of a token that is good right now, inside a unit of work; None for anything else."""
-        claims = self.read(token)
+        claims = self._read(token, lambda find: find(connection))
         if claims is None or claims.exp <= self._ledger.now().timestamp() or not _stands(connection, claims):
             return None
         return claims

@@ -15,6 +15,7 @@ from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
 from auth_svc.relying_parties import RelyingParties
 from auth_svc.resources import Resources
+from auth_svc.token import store
 from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
 from lib_one.event import new_id
@@ -132,33 +133,33 @@ class TokenIssuer:
         expires_at = now + self._life if authorized.not_after is None else min(now + self._life, authorized.not_after)
         token_id = new_id()
         auth_time = None if authorized.auth_time is None else int(authorized.auth_time.timestamp())
-        access_token = self._keys.sign(
-            target.algorithm,
-            "at+jwt",
-            _encode(
-                AccessClaims(
-                    iss=self._issuer,
-                    sub=authorized.subject,
-                    aud=target.audience,
-                    client_id=authorized.client_id,
-                    iat=issued_at,
-                    exp=int(expires_at.timestamp()),
-                    jti=token_id,
-                    scope=scope_text,
-                    sid=authorized.session_id,
-                    grant_id=authorized.grant_id,
-                    auth_time=auth_time,
-                    acr=authorized.terms.acr,
-                    amr=authorized.amr,
-                    roles=authorized.roles,
-                    cnf=authorized.confirmation,
-                    act=authorized.actor,
-                    may_act=_may_act(authorized, client),
-                    authorization_details=authorized.terms.authorization_details,
-                    userinfo_claims=() if authorized.terms.claims is None else authorized.terms.claims.userinfo,
-                )
-            ),
+        claims = _encode(
+            AccessClaims(
+                iss=self._issuer,
+                sub=authorized.subject,
+                aud=target.audience,
+                client_id=authorized.client_id,
+                iat=issued_at,
+                exp=int(expires_at.timestamp()),
+                jti=token_id,
+                scope=scope_text,
+                sid=authorized.session_id,
+                grant_id=authorized.grant_id,
+                auth_time=auth_time,
+                acr=authorized.terms.acr,
+                amr=authorized.amr,
+                roles=authorized.roles,
+                cnf=authorized.confirmation,
+                act=authorized.actor,
+                may_act=_may_act(authorized, client),
+                authorization_details=authorized.terms.authorization_details,
+                userinfo_claims=() if authorized.terms.claims is None else authorized.terms.claims.userinfo,
+            )
         )
+        if target.format == "jwt":
+            access_token = self._keys.sign(target.algorithm, "at+jwt", claims)
+        else:
+            access_token = store.keep(connection, claims, token_id=token_id, expires_at=expires_at)
         refresh_token = authorized.refresh_token
         if authorized.issue_refresh:
             refresh_token = self._begin_grant(connection, authorized, now)

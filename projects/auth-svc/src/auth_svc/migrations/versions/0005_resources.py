@@ -1,4 +1,4 @@
-"""Resource servers."""
+"""Resource servers, and the opaque tokens that some of them want."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +18,12 @@ def upgrade() -> None:
         sa.Column("changed_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("identifier", name="pk_resources"),
     )
+    op.create_table(
+        "opaque_tokens",
+        sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("token_id", sa.String(36), nullable=False),
+        sa.Column("claims", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name="pk_opaque_tokens"),
+    )
+    op.create_index("ix_opaque_tokens_expires_at", "opaque_tokens", ["expires_at"])
