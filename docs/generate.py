@@ -295,7 +295,9 @@ NEXT = {
     "registration_not_supported": "Have the client registered by an operator (`auth-svc clients add`).",
     "authorization_pending": "Ask again after `interval` seconds.",
     "slow_down": "Wait five seconds longer between two polls, from now on.",
-    "expired_token": "Start the device flow again.",
+    "expired_token": "Start the flow again.",
+    "unknown_user_id": "Send the user name as `login_hint`, or an ID token that this client got as `id_token_hint`.",
+    "invalid_binding_message": "Send a shorter message without line breaks.",
     "invalid_token": "Get a new access token: refresh, else sign in again.",
     "invalid_dpop_proof": "Make a new proof for this very request, with a clock that is right; one must be sent where "
     "tokens are [bound to a key](http-auth-svc.md#proof-of-possession).",

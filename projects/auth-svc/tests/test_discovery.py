@@ -29,6 +29,7 @@ async def test_metadata_says_what_the_server_does_rfc8414_2(house: House, path: 
         "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:openid:params:grant-type:ciba",
     }
     assert "none" not in document["introspection_endpoint_auth_methods_supported"]
     assert [] not in document.values()  # RFC 8414 section 3.2

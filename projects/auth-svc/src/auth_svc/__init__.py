@@ -3,10 +3,12 @@
     /token                                      token/              the pipeline, refresh, client credentials
                                                 code_flow/grant     … authorization code
                                                 device_flow/grant   … device code
+                                                backchannel_flow/grant … a backchannel request
                                                 exchange/           … a token for another one
                                                 jwt_bearer/         … another issuer's word for a token
     /authorize  /consent                        code_flow/
     /device_authorization  /device              device_flow/
+    /backchannel_authentication  /requests      backchannel_flow/
     /introspect                                 introspection
     /revoke                                     revocation/
     /userinfo                                   userinfo

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from auth_svc import (
+    backchannel_flow,
     clients,
     code_flow,
     device_flow,
@@ -26,6 +27,7 @@ from auth_svc import (
     signin,
     token,
 )
+from auth_svc.backchannel_flow import Backchannel, BackchannelAuthentication, RequestPages
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
 from auth_svc.consents import ConsentPages
@@ -130,6 +132,7 @@ class AuthService:
                 revocation.forget_expired,
                 code_flow.forget_expired,
                 device_flow.forget_expired,
+                backchannel_flow.forget_expired,
                 grants.forget_expired,
                 proofs.forget_expired,
                 jwt_bearer.forget_expired,
@@ -168,6 +171,7 @@ class AuthService:
             [
                 AuthorizationCode(self.resources, self.revocation),
                 DeviceCode(self.resources, life=settings.device_code_life),
+                Backchannel(self.resources, life=settings.backchannel_request_life),
                 Refresh(
                     ledger,
                     self.resources,
@@ -212,6 +216,19 @@ class AuthService:
                     )
                 }
             ),
+            "/backchannel_authentication": Endpoint(
+                {
+                    "POST": BackchannelAuthentication(
+                        ledger,
+                        authentication,
+                        self.resources,
+                        self.keys,
+                        self.secret_key,
+                        issuer=settings.issuer,
+                        life=settings.backchannel_request_life,
+                    )
+                }
+            ),
             "/par": Endpoint({"POST": PushedRequests(ledger, authentication, reader, self.secret_key)}),
             "/introspect": Endpoint(
                 {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, self.keys, issuer=settings.issuer)}
@@ -244,11 +261,19 @@ class AuthService:
             code_life=settings.code_life,
         )
         devices = DevicePages(ledger, pages, browser, self.clients, self.resources, self.secret_key)
+        requests = RequestPages(ledger, pages, browser, self.clients, self.resources)
         consents = ConsentPages(
             ledger, pages, browser, self.revocation, self.resources, access_token_life=settings.access_token_life
         )
         logout = LogoutPages(ledger, pages, browser, self.clients, self.keys, self.revocation, self.secret_key)
-        routes = [*sign_in.routes, *logout.routes, *authorize.routes, *devices.routes, *consents.routes]
+        routes = [
+            *sign_in.routes,
+            *logout.routes,
+            *authorize.routes,
+            *devices.routes,
+            *requests.routes,
+            *consents.routes,
+        ]
         site = Starlette(routes=routes, lifespan=self.running)
         install(site, pages)
         path = settings.path

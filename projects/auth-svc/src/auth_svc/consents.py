@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from auth_svc import clients, code_flow, device_flow, grants
+from auth_svc import backchannel_flow, clients, code_flow, device_flow, grants
 from auth_svc.db import Connection, Ledger
 from auth_svc.resources import Catalogue, Resources, Scope
 from auth_svc.revocation import Revocation
@@ -100,7 +100,7 @@ class ConsentPages:
         held = {
             grant.grant_id for grant in grants.live_of(connection, user_id, now=now) if grant.client_id == client_id
         }
-        for flow in (code_flow, device_flow):
+        for flow in (code_flow, device_flow, backchannel_flow):
             held.update(flow.withdraw(connection, user_id=user_id, client_id=client_id, since=since, now=now))
         forget_consents(connection, user_id=user_id, client_id=client_id)
         for grant_id in sorted(held):

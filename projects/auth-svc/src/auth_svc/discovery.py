@@ -60,6 +60,9 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": True,
         "acr_values_supported": list(ACR_VALUES),
+        "backchannel_authentication_endpoint": f"{issuer}/backchannel_authentication",
+        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
 
 

@@ -188,8 +188,22 @@ class SlowDown(OAuthError):  # noqa: N818
     description = "Asked too often: wait five seconds longer between requests."
 
 
+class UnknownUserId(OAuthError):  # noqa: N818
+    """CIBA Core section 13: the hint names nobody whom this client can ask."""
+
+    code = "unknown_user_id"
+    description = "The hint does not identify a user."
+
+
+class InvalidBindingMessage(OAuthError):  # noqa: N818
+    """CIBA Core section 13: the message cannot be shown as it is."""
+
+    code = "invalid_binding_message"
+    description = "The binding message must be at most 80 printable characters."
+
+
 class ExpiredToken(OAuthError):  # noqa: N818
-    """RFC 8628 section 3.5: the device code has expired."""
+    """RFC 8628 section 3.5, CIBA Core section 11: nobody decided in time."""
 
     code = "expired_token"
     description = "The code has expired: start again."

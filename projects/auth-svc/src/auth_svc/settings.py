@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     device_code_life: timedelta = timedelta(minutes=10)
     """How long a person has to enter the code that a device shows."""
 
+    backchannel_request_life: timedelta = timedelta(minutes=5)
+    """How long a person has to answer an application that asks over the back channel (CIBA), at most."""
+
     session_life: timedelta = timedelta(hours=12)
     """How long a browser stays signed in."""
 

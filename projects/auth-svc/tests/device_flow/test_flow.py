@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from auth_svc.device_flow.flow import (
     ALPHABET,
-    Answer,
     Device,
-    answer,
     new_user_code,
     read_user_code,
     show_user_code,
 )
+from auth_svc.token import Answer, answer
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LIFE = timedelta(minutes=10)

@@ -16,6 +16,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
 from auth_svc.protocol import (
     AUTHORIZATION_CODE,
+    CIBA,
     CLIENT_CREDENTIALS,
     DEVICE_CODE,
     JWT_BEARER,
@@ -32,7 +33,7 @@ SHORTEST_SECRET = 32
 """Characters. `new_secret` makes 43; a fast hash is only enough for what nobody can guess."""
 LONGEST_GRACE = 60
 """Seconds. Parallel requests come within a few; the longer it is, the longer a thief may use a copy unseen."""
-GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER)
+GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER, CIBA)
 
 
 class RegistrationError(Exception):
@@ -143,8 +144,12 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield f"unknown scope {unknown!r}"
     if CLIENT_CREDENTIALS in new.grant_types and not new.confidential:
         yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
-    if not {TOKEN_EXCHANGE, JWT_BEARER}.isdisjoint(new.grant_types) and not new.confidential:
-        yield "token exchange and assertions are for confidential clients only"
+    if not {TOKEN_EXCHANGE, JWT_BEARER, CIBA}.isdisjoint(new.grant_types) and not new.confidential:
+        yield "token exchange, assertions and backchannel authentication are for confidential clients only"
+    if new.backchannel_token_delivery_mode not in {None, "poll"}:
+        yield "backchannel tokens are delivered to who polls"
+    if new.backchannel_user_code_parameter:
+        yield "there are no user codes for backchannel authentication"
     if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
         yield "authorization_code needs a redirect URI"
     if new.rotate_refresh_tokens is False and not new.confidential:

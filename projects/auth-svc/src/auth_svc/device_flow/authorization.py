@@ -10,7 +10,6 @@ from auth_svc.device_flow import store
 from auth_svc.device_flow.flow import (
     BEGUN_FROM_ONE_ADDRESS,
     BEGUN_IN_ALL,
-    INTERVAL,
     Device,
     new_user_code,
     show_user_code,
@@ -20,7 +19,7 @@ from auth_svc.protocol import DEVICE_CODE
 from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, network_of, take_attempt
-from auth_svc.token import narrow, parse_scope
+from auth_svc.token import INTERVAL, narrow, parse_scope
 from lib_one.event import new_id
 
 

@@ -1,12 +1,12 @@
-"""User codes, and what a poll is answered (RFC 8628). Pure."""
+"""User codes, and what a device is that waits (RFC 8628). Pure."""
 
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from typing import Final, Literal
+from typing import Final
 
 from auth_svc.signin import Limit
+from auth_svc.token import Status
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
 """No vowels, so that no words come out; no digits, so that nothing looks like something else (RFC 8628 section 6.1)."""
@@ -18,14 +18,6 @@ BEGUN_FROM_ONE_ADDRESS: Final = Limit(30, timedelta(seconds=20))
 """Devices that one client may begin from one address: thirty at once, then three a minute."""
 BEGUN_IN_ALL: Final = Limit(1000, timedelta(seconds=1))
 """Devices that everybody may begin together. Anybody may ask, and each is a row: this bounds the table."""
-INTERVAL: Final = timedelta(seconds=5)
-"""Time between polls at first (section 3.2)."""
-SLOWER: Final = timedelta(seconds=5)
-"""What `slow_down` adds (section 3.5)."""
-_JITTER: Final = timedelta(milliseconds=250)
-"""A poll that was sent in time may arrive this much early, since the one before was slow."""
-
-type Status = Literal["pending", "approved", "denied"]
 
 
 @dataclass(frozen=True)
@@ -60,37 +52,6 @@ class Device:
     def waits(self, now: datetime) -> bool:
         """Whether a person can still decide."""
         return self.status == "pending" and now < self.expires_at
-
-
-class Answer(Enum):
-    """What a poll is answered (section 3.5)."""
-
-    TOKENS = auto()
-    PENDING = auto()
-    SLOW_DOWN = auto()
-    DENIED = auto()
-    EXPIRED = auto()
-    USED = auto()
-
-
-def answer(device: Device, *, life: timedelta, now: datetime) -> Answer:
-    """What to answer a poll at `now`.
-
-    What the person said comes before the expiry: an approval in the last second still counts. It is good for another
-    life of a device code and no longer.
-    """
-    if device.used:
-        return Answer.USED
-    if device.status == "denied":
-        return Answer.DENIED
-    if device.status == "approved":
-        good = device.decided_at is not None and now < device.decided_at + life
-        return Answer.TOKENS if good else Answer.EXPIRED
-    if now >= device.expires_at:
-        return Answer.EXPIRED
-    if device.polled_at is not None and now < device.polled_at + device.interval - _JITTER:
-        return Answer.SLOW_DOWN
-    return Answer.PENDING
 
 
 def new_user_code() -> str:

@@ -6,7 +6,7 @@ from auth_svc import signin, users
 from auth_svc.clients import Client
 from auth_svc.db import Connection
 from auth_svc.device_flow import store
-from auth_svc.device_flow.flow import SLOWER, Answer, Approval, Device, answer
+from auth_svc.device_flow.flow import Approval, Device
 from auth_svc.errors import (
     AccessDenied,
     AuthorizationPending,
@@ -19,7 +19,7 @@ from auth_svc.errors import (
 from auth_svc.grants import Terms
 from auth_svc.protocol import DEVICE_CODE, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
 from auth_svc.resources import Resources
-from auth_svc.token import Authorized, Form, Outcome, Refusal, narrow
+from auth_svc.token import SLOWER, Answer, Authorized, Form, Outcome, Refusal, answer, narrow
 
 
 class DeviceCode:

@@ -21,8 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from auth_svc.db import Connection, Instant, metadata
-from auth_svc.device_flow.flow import INTERVAL, Approval, Device
+from auth_svc.device_flow.flow import Approval, Device
 from auth_svc.secret_key import token_hash
+from auth_svc.token import INTERVAL
 
 device_codes = Table(
     "device_codes",

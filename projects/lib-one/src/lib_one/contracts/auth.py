@@ -116,6 +116,22 @@ class ClientRegistered(AuthFact, frozen=True, kw_only=True):
         return self.client_id
 
 
+@contract("authentication.requested.v1")
+class AuthenticationRequested(AuthFact, frozen=True, kw_only=True):
+    """An application asks a person who is not at it; they decide on the page of requests (CIBA)."""
+
+    request_id: str
+    client_id: str
+    user_id: str
+    expires_at: datetime
+
+    def subject(self) -> str:
+        return self._subject("user", "authentication_requested")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
 @contract("consent.granted.v1")
 class ConsentGranted(AuthFact, frozen=True, kw_only=True):
     """A user let a client act for them: a grant begins."""

@@ -1,0 +1,196 @@
+"""The table of backchannel authentication requests."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from auth_svc.backchannel_flow.flow import Approval, BackchannelRequest
+from auth_svc.db import Connection, Instant, metadata
+from auth_svc.secret_key import token_hash
+
+backchannel_requests = Table(
+    "backchannel_requests",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("auth_req_id_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("client_id", String(128), ForeignKey("clients.client_id"), nullable=False),
+    Column("user_id", String(36), ForeignKey("users.user_id"), nullable=False, index=True),
+    Column("scope", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("binding_message", Text, nullable=True),
+    Column("status", String(8), nullable=False),
+    Column("interval_seconds", Integer, nullable=False),
+    Column("polled_at", Instant, nullable=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("decided_at", Instant, nullable=True),
+    Column("session_id", String(36), nullable=True),
+    Column("grant_id", String(36), nullable=True),
+    Column("auth_time", Instant, nullable=True),
+    Column("amr", Text, nullable=True),
+    Column("granted_scope", Text, nullable=True),
+    Column("used_at", Instant, nullable=True),
+)
+
+KEPT = timedelta(days=1)
+"""How long a request is remembered after its end, so that a late poll hears why."""
+
+_BY_SECRET = select(backchannel_requests).where(backchannel_requests.c.auth_req_id_hash == bindparam("hash"))
+_BY_ID = select(backchannel_requests).where(backchannel_requests.c.request_id == bindparam("request_id"))
+_CONSUME = (
+    update(backchannel_requests)
+    .where(
+        backchannel_requests.c.request_id == bindparam("id"),
+        backchannel_requests.c.status == "approved",
+        backchannel_requests.c.used_at.is_(None),
+    )
+    .values(used_at=bindparam("now"))
+)
+
+
+def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: str) -> None:
+    """Keep a new request; of its secret only the hash."""
+    connection.execute(
+        backchannel_requests.insert().values(
+            request_id=request.request_id,
+            auth_req_id_hash=token_hash(auth_req_id),
+            client_id=request.client_id,
+            user_id=request.user_id,
+            scope=" ".join(request.scope),
+            resource=" ".join(request.resource),
+            binding_message=request.binding_message,
+            status=request.status,
+            interval_seconds=int(request.interval.total_seconds()),
+            expires_at=request.expires_at,
+        )
+    )
+
+
+def find(connection: Connection, request_id: str) -> BackchannelRequest | None:
+    """Find a request by its id."""
+    row = connection.execute(_BY_ID, {"request_id": request_id}).first()
+    return None if row is None else _request(row)
+
+
+def find_by_secret(connection: Connection, auth_req_id: str) -> BackchannelRequest | None:
+    """Find a request by the secret that its client polls with."""
+    row = connection.execute(_BY_SECRET, {"hash": token_hash(auth_req_id)}).first()
+    return None if row is None else _request(row)
+
+
+def waiting_for(connection: Connection, user_id: str, *, now: datetime) -> list[BackchannelRequest]:
+    """What waits for this person, the oldest first."""
+    statement = (
+        select(backchannel_requests)
+        .where(
+            backchannel_requests.c.user_id == user_id,
+            backchannel_requests.c.status == "pending",
+            backchannel_requests.c.expires_at > now,
+        )
+        .order_by(backchannel_requests.c.request_id)
+    )
+    return [_request(row) for row in connection.execute(statement)]
+
+
+def approve(connection: Connection, request_id: str, approval: Approval, *, now: datetime) -> bool:
+    """The person said yes. False if it was decided already or has expired."""
+    return _decide(
+        connection,
+        request_id,
+        now,
+        status="approved",
+        session_id=approval.session_id,
+        grant_id=approval.grant_id,
+        auth_time=approval.auth_time,
+        amr=" ".join(approval.amr),
+        granted_scope=" ".join(approval.scope),
+    )
+
+
+def deny(connection: Connection, request_id: str, *, now: datetime) -> bool:
+    """The person said no. False if it was decided already or has expired."""
+    return _decide(connection, request_id, now, status="denied")
+
+
+def polled(connection: Connection, request_id: str, *, interval: timedelta, now: datetime) -> None:
+    """Remember a poll, and how long to wait before the next."""
+    connection.execute(
+        update(backchannel_requests)
+        .where(backchannel_requests.c.request_id == request_id)
+        .values(polled_at=now, interval_seconds=int(interval.total_seconds()))
+    )
+
+
+def consume(connection: Connection, request_id: str, *, now: datetime) -> bool:
+    """Use an approved request up. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
+    return connection.execute(_CONSUME, {"id": request_id, "now": now}).rowcount == 1
+
+
+def withdraw(connection: Connection, *, user_id: str, client_id: str, since: datetime, now: datetime) -> list[str]:
+    """Use up the approvals of this person that this client has not fetched yet.
+
+    Returns the ids of their grants, and of those that were fetched after `since`.
+    """
+    table = backchannel_requests.c
+    theirs = and_(table.user_id == user_id, table.client_id == client_id, table.status == "approved")
+    unfetched = table.used_at.is_(None)
+    held = connection.execute(select(table.grant_id).where(theirs, or_(unfetched, table.used_at > since)))
+    found = list(held.scalars())
+    connection.execute(update(backchannel_requests).where(theirs, unfetched).values(used_at=now))
+    return found
+
+
+def forget_expired(connection: Connection, now: datetime) -> None:
+    """Delete requests that no longer matter."""
+    connection.execute(delete(backchannel_requests).where(backchannel_requests.c.expires_at < now - KEPT))
+
+
+def _decide(connection: Connection, request_id: str, now: datetime, **values: object) -> bool:
+    statement = update(backchannel_requests).where(
+        backchannel_requests.c.request_id == request_id,
+        backchannel_requests.c.status == "pending",
+        backchannel_requests.c.expires_at > now,
+    )
+    return connection.execute(statement.values(decided_at=now, **values)).rowcount == 1
+
+
+def _request(row: Row[Any]) -> BackchannelRequest:
+    approval = None
+    if row.grant_id is not None:
+        approval = Approval(
+            session_id=row.session_id,
+            grant_id=row.grant_id,
+            auth_time=row.auth_time,
+            amr=tuple(row.amr.split()),
+            scope=tuple(row.granted_scope.split()),
+        )
+    return BackchannelRequest(
+        request_id=row.request_id,
+        client_id=row.client_id,
+        user_id=row.user_id,
+        scope=tuple(row.scope.split()),
+        resource=tuple(row.resource.split()),
+        binding_message=row.binding_message,
+        status=row.status,
+        approval=approval,
+        interval=timedelta(seconds=row.interval_seconds),
+        polled_at=row.polled_at,
+        decided_at=row.decided_at,
+        expires_at=row.expires_at,
+        used=row.used_at is not None,
+    )
