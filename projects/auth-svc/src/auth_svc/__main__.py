@@ -1,10 +1,10 @@
-"""The command `auth-svc`: serve, migrate, and what an operator does to keys, clients and users."""
+"""The command `auth-svc`: serve, migrate, and what an operator does to keys, resources, clients and users."""
 
 from typing import Annotated
 
 import typer
 
-from auth_svc import commands, key_commands
+from auth_svc import commands, key_commands, resource_commands
 
 application = typer.Typer(
     name="auth-svc",
@@ -14,6 +14,7 @@ application = typer.Typer(
     add_completion=False,
 )
 application.add_typer(key_commands.keys, name="keys")
+application.add_typer(resource_commands.resources, name="resources")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
 
