@@ -290,7 +290,7 @@ NEXT = {
     "unmet_authentication_requirements": "Ask for one of `acr_values_supported` of the metadata.",
     "login_required": "Send the same request without `prompt=none`, where the person can see it.",
     "consent_required": "Send the same request without `prompt=none`, where the person can see it.",
-    "request_not_supported": "Send the parameters themselves instead of a request object.",
+    "invalid_request_object": "Sign it with a key of the client, for the issuer as `aud`, with `client_id` inside.",
     "request_uri_not_supported": "Send the parameters themselves, or push them to `/par`.",
     "registration_not_supported": "Have the client registered by an operator (`auth-svc clients add`).",
     "authorization_pending": "Ask again after `interval` seconds.",

@@ -29,7 +29,7 @@ from auth_svc import (
 )
 from auth_svc.backchannel_flow import Backchannel, BackchannelAuthentication, RequestPages
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients
-from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestReader
+from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestObjects, RequestReader
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
 from auth_svc.deliveries import Deliveries, DeliveryWorker
@@ -188,6 +188,7 @@ class AuthService:
         reader = RequestReader(
             self.keys,
             self.resources,
+            RequestObjects(self.client_keys, issuer=settings.issuer, now=now),
             issuer=settings.issuer,
             push_required=settings.require_pushed_authorization_requests,
             now=now,

@@ -153,11 +153,11 @@ class UnmetAuthenticationRequirements(OAuthError):  # noqa: N818
     description = "The authentication that was asked for is not possible here."
 
 
-class RequestNotSupported(OAuthError):  # noqa: N818
-    """OIDC Core section 3.1.2.6: the parameter `request`."""
+class InvalidRequestObject(OAuthError):  # noqa: N818
+    """RFC 9101 section 7: the request object is malformed, expired, for another server or not signed by the client."""
 
-    code = "request_not_supported"
-    description = "Request objects are not supported."
+    code = "invalid_request_object"
+    description = "The request object is malformed, expired, or not signed as this client must."
 
 
 class RequestUriNotSupported(OAuthError):  # noqa: N818

@@ -110,7 +110,7 @@ async def test_only_registered_redirect_uri_may_be_left_out_oauth21_2_3_2(person
         ({"max_age": "-1"}, "invalid_request"),
         ({"max_age": "soon"}, "invalid_request"),
         ({"max_age": "٣"}, "invalid_request"),
-        ({"request": "eyJ"}, "request_not_supported"),
+        ({"request": "eyJ"}, "invalid_request_object"),
         ({"request_uri": "https://x.example/r"}, "request_uri_not_supported"),
         ({"registration": "{}"}, "registration_not_supported"),
         ({"resource": "https://elsewhere.example"}, "invalid_target"),

@@ -184,8 +184,11 @@ def _key_problems(new: NewClient) -> Iterable[str]:
         yield "jwks_uri is an https address"
     if new.token_endpoint_auth_method == PRIVATE_KEY_JWT and new.jwks is None and new.jwks_uri is None:
         yield f"{PRIVATE_KEY_JWT} needs jwks or jwks_uri"
-    if new.token_endpoint_auth_signing_alg not in {None, *ASSERTION_ALGORITHMS}:
-        yield f"unknown algorithm {new.token_endpoint_auth_signing_alg!r}"
+    if new.require_signed_request_object and new.jwks is None and new.jwks_uri is None:
+        yield "require_signed_request_object needs jwks or jwks_uri"
+    for algorithm in (new.token_endpoint_auth_signing_alg, new.request_object_signing_alg):
+        if algorithm not in {None, *ASSERTION_ALGORITHMS}:
+            yield f"unknown algorithm {algorithm!r}"
 
 
 def _looks_like_a_uuid(text: str) -> bool:

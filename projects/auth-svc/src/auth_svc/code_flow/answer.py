@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth_svc.code_flow.flow import WayBack
+from auth_svc.code_flow.request import WayBack
 from auth_svc.errors import OAuthError
 from auth_svc.keys import KeyRing
 from auth_svc.web import Pages

@@ -13,69 +13,26 @@ import msgspec
 
 from auth_svc.clients import Client
 from auth_svc.code_flow.claims import in_all, read_claims
+from auth_svc.code_flow.request import AuthorizationRequest, WayBack
 from auth_svc.errors import (
     InvalidRequest,
     InvalidScope,
     RegistrationNotSupported,
     RepeatedParameter,
-    RequestNotSupported,
     RequestUriNotSupported,
     UnauthorizedClient,
     UnmetAuthenticationRequirements,
     UnsupportedResponseType,
 )
-from auth_svc.grants import ClaimsRequest
-from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES, ResponseMode
+from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES
 from auth_svc.resources import Catalogue
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope
-from auth_svc.users import scopes_of_claims
 from auth_svc.web import Fields
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-
-
-class WayBack(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the answer goes. Checked before all else, so that a refusal can go there too."""
-
-    client_id: str
-    redirect_uri: str
-    state: str | None = None
-    response_mode: ResponseMode = "query"
-    signed_by: str | None = None
-    """The algorithm that the answer is signed by; None: it is not."""
-
-
-class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
-    """A request that passed every check."""
-
-    id: str
-    """Names this request, so that it is decided once."""
-    asked_at: datetime
-    """When its person came with it."""
-    scope: tuple[str, ...]
-    """What was asked for and the client may have; the person's roles may narrow it further."""
-    code_challenge: str
-    nonce: str | None = None
-    prompt: tuple[str, ...] = ()
-    max_age: int | None = None
-    """Seconds, as asked for or as the client is registered (`default_max_age`)."""
-    login_hint: str | None = None
-    resource: tuple[str, ...] = ()
-    dpop_jkt: str | None = None
-    """Thumbprint of the key that the code is to be bound to (RFC 9449 section 10)."""
-    subjects: tuple[str, ...] | None = None
-    """The only people who may answer (`id_token_hint`, the claim `sub`), by user id; None: anybody."""
-    claims: ClaimsRequest | None = None
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """What the person is asked about: the scope, and those scopes that would tell what `claims` asks for."""
-        asked = () if self.claims is None else scopes_of_claims((*self.claims.userinfo, *self.claims.id_token))
-        return (*self.scope, *(scope for scope in asked if scope not in self.scope))
 
 
 @dataclass(frozen=True)
@@ -89,6 +46,8 @@ class Question:
     pushed: bool = False
     """The client itself brought them to /par."""
     push_required: bool = False
+    signed: bool = False
+    """They stood in a request object."""
 
 
 # --- what may be asked ---------------------------------------------------------------------------------------------
@@ -112,15 +71,33 @@ def pushed_where_that_is_required(question: Question) -> None:
         raise PushRequired
 
 
-def no_request_object(question: Question) -> None:
-    """OIDC Core section 3.1.2.6."""
-    for name, error in (
-        ("request", RequestNotSupported),
-        ("request_uri", RequestUriNotSupported),
-        ("registration", RegistrationNotSupported),
-    ):
-        if name in question.fields:
-            raise error
+def signed_where_that_is_required(question: Question) -> None:
+    """RFC 9101 section 10.5: `require_signed_request_object` of this client."""
+    if question.client.require_signed_request_object and not question.signed:
+        raise SignatureRequired
+
+
+def fapi2_is_kept(question: Question) -> None:
+    """FAPI 2.0 section 5.3.2.2, beside what holds for all: the redirect URI is told, and its way is encrypted.
+
+    The one exception is a native client on loopback. Section 5.3.2.1: only clients that prove who they are.
+    """
+    if not question.client.fapi2:
+        return
+    if not question.client.confidential:
+        raise UnauthorizedClient("public, under the rules of FAPI 2.0")
+    if "redirect_uri" not in question.fields:
+        raise InvalidRequest("no redirect_uri")
+    if not question.back.redirect_uri.startswith(("https:", "http://127.0.0.1", "http://[::1]")):
+        raise InvalidRequest("redirect_uri is not https")
+
+
+def nothing_of_this_comes_by_reference(question: Question) -> None:
+    """OIDC Core section 3.1.2.6: only what was pushed has a `request_uri` here, and it is not read by these checks."""
+    if "request_uri" in question.fields:
+        raise RequestUriNotSupported
+    if "registration" in question.fields:
+        raise RegistrationNotSupported
 
 
 def response_type_is_code(question: Question) -> None:
@@ -211,6 +188,12 @@ class PushRequired(InvalidRequest):
     description = "Pushed authorization requests are required: send the parameters to the PAR endpoint."
 
 
+class SignatureRequired(InvalidRequest):
+    """RFC 9101 section 10.5: this client must sign its requests."""
+
+    description = "Signed request objects are required of this client."
+
+
 class RedirectNotRegistered(InvalidRequest):
     """The redirect URI is missing or not the client's. Only /par says so; /authorize shows a page."""
 
@@ -224,13 +207,15 @@ class PkceRequired(InvalidRequest):
 
 
 ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
-    # Before these, by `way_back`: the client is known and the redirect URI is its own. At /authorize those two failures
-    # are answered with a page; from here on the address is good, and each error goes back to the client. At /par the
-    # client has proved who it is, and every error is JSON.
+    # Before these, in `reading`: the client is known, a request object is good, the redirect URI is the client's own.
+    # At /authorize an unknown client and a wrong redirect URI are answered with a page; from here on the address is
+    # good, and each error goes back to the client. At /par the client has proved who it is, and each error is JSON.
     no_parameter_twice,
     no_control_characters,
     pushed_where_that_is_required,
-    no_request_object,
+    signed_where_that_is_required,
+    fapi2_is_kept,
+    nothing_of_this_comes_by_reference,
     response_type_is_code,
     response_mode_is_known,
     client_uses_codes,
@@ -244,35 +229,6 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     context_can_be_reached,
     dpop_jkt_is_a_thumbprint,
 )
-
-
-def way_back(fields: Fields, client: Client) -> WayBack | None:
-    """Where to answer, or None if the redirect URI may not be used (OAuth 2.1 sections 2.3.1 to 2.3.4)."""
-    if "redirect_uri" in fields.repeated:
-        return None
-    redirect_uri = fields.get("redirect_uri")
-    if redirect_uri is None and len(client.redirect_uris) == 1:
-        redirect_uri = client.redirect_uris[0]
-    elif redirect_uri is None or not client.accepts_redirect(redirect_uri):
-        return None
-    mode, signed = RESPONSE_MODES.get(fields.get("response_mode", "query"), ("query", False))
-    if not redirect_uri.startswith(("https:", "http:")):
-        mode = "query"
-    return WayBack(
-        client_id=client.client_id,
-        redirect_uri=redirect_uri,
-        state=echoed_state(fields),
-        response_mode=mode,
-        signed_by=client.authorization_signed_response_alg if signed else None,
-    )
-
-
-def echoed_state(fields: Fields) -> str | None:
-    """The `state` to send back: exactly what came, unless it came twice or holds what no address may hold."""
-    state = fields.get("state")
-    if state is None or "state" in fields.repeated or _CONTROL.search(state):
-        return None
-    return state
 
 
 def requested_scope(question: Question) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import msgspec
 
 from auth_svc.clients import Client, Clients
 from auth_svc.code_flow import store
-from auth_svc.code_flow.flow import AuthorizationRequest
+from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Ledger
 from auth_svc.secret_key import SecretKey, token_hash
 from auth_svc.web import PageProblem, Seal, SealBrokenError

@@ -7,9 +7,9 @@ from typing import Final
 from auth_svc import wire
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.code_flow import store
-from auth_svc.code_flow.flow import AuthorizationRequest, RedirectNotRegistered, way_back
 from auth_svc.code_flow.kept import REQUEST_URI
-from auth_svc.code_flow.reading import RequestReader, fields_of
+from auth_svc.code_flow.reading import Refused, RequestReader, fields_of
+from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidRequest, TooManyRequests
 from auth_svc.secret_key import SecretKey, new_token, token_hash
@@ -29,9 +29,10 @@ class PushedRequests:
     1  wire      POST, a form, not too large, nothing repeated          invalid_request (405, 413)
     2  clients   the client is who it says                              invalid_client
     3  here      `client_id` is there, `request_uri` is not             invalid_request
-    4  flow      the redirect URI is the client's                       invalid_request
-    5  flow      everything that /authorize asks: `ORDER_OF_CHECKS`     as there, but as JSON
-    6  here      a public client has not pushed too much                temporarily_unavailable (429)
+    4  reading   a request object is good                               invalid_request_object
+    5  reading   the redirect URI is the client's                       invalid_request
+    6  flow      everything that /authorize asks: `ORDER_OF_CHECKS`     as there, but as JSON
+    7  here      a public client has not pushed too much                temporarily_unavailable (429)
     """
 
     def __init__(
@@ -54,11 +55,10 @@ class PushedRequests:
             raise InvalidRequest("no client_id")
         if "request_uri" in form:
             raise InvalidRequest("request_uri in a pushed request")
-        fields = fields_of(form)
-        back = way_back(fields, client)
-        if back is None:
-            raise RedirectNotRegistered
-        asked = self._reader.read(fields, client, back, pushed=True)
+        try:
+            asked = await self._reader.read(fields_of(form), client, pushed=True)
+        except Refused as refused:
+            raise refused.error from refused
         secret = new_token()
         await self._keep(request, client, asked, secret)
         answer = {"request_uri": REQUEST_URI + secret, "expires_in": int(LIFE.total_seconds())}

@@ -1,14 +1,27 @@
-"""Where authorization requests are read: one place, whether they come by query, by form or pushed."""
+"""Where authorization requests are read: one place, whether they come by query, by form, pushed or signed."""
 
 import msgspec
 
 from auth_svc.clients import Client
-from auth_svc.code_flow.flow import AuthorizationRequest, Question, WayBack, authorization_request
+from auth_svc.code_flow.flow import Question, RedirectNotRegistered, authorization_request
+from auth_svc.code_flow.request import AuthorizationRequest, WayBack, way_back
+from auth_svc.code_flow.request_object import RequestObjects
+from auth_svc.errors import OAuthError
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.resources import Resources
 from auth_svc.web import Fields
 from auth_svc.wire import Form
 from lib_one.event import Now, new_id
+
+
+class Refused(Exception):  # noqa: N818 - what is to be told, not what broke
+    """A request that is refused: why, and where to say so."""
+
+    def __init__(self, error: OAuthError, back: WayBack | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.back = back
+        """None: no address that anybody has vouched for."""
 
 
 class _Hint(msgspec.Struct, frozen=True):
@@ -19,30 +32,51 @@ class _Hint(msgspec.Struct, frozen=True):
 class RequestReader:
     """Makes an `AuthorizationRequest` of parameters, by the law of `flow`."""
 
-    def __init__(self, keys: KeyRing, resources: Resources, *, issuer: str, push_required: bool, now: Now) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        resources: Resources,
+        objects: RequestObjects,
+        *,
+        issuer: str,
+        push_required: bool,
+        now: Now,
+    ) -> None:
         """`push_required`: no client may send its request through the browser (RFC 9126 section 5)."""
         self._keys = keys
         self._issuer = issuer
         self._resources = resources
+        self._objects = objects
         self._push_required = push_required
         self._now = now
         self._decode_hint = msgspec.json.Decoder(_Hint).decode
 
-    def read(self, fields: Fields, client: Client, back: WayBack, *, pushed: bool) -> AuthorizationRequest:
-        """Check the parameters and return the request; `back` is the way back that they name.
+    async def read(self, fields: Fields, client: Client, *, pushed: bool) -> AuthorizationRequest:
+        """Check what came and return the request.
 
         Raises:
-            OAuthError: the first check that fails.
+            Refused: a request object that is not good, no redirect URI to answer to, or the first check that fails.
         """
-        question = Question(
-            fields=fields,
-            client=client,
-            back=back,
-            resources=self._resources.catalogue,
-            pushed=pushed,
-            push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
-        )
-        return authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
+        signed = "request" in fields
+        back = way_back(fields, client)
+        try:
+            if signed:
+                fields = await self._objects.open(fields, client)
+                back = way_back(fields, client)
+            if back is None:
+                raise RedirectNotRegistered
+            question = Question(
+                fields=fields,
+                client=client,
+                back=back,
+                resources=self._resources.catalogue,
+                pushed=pushed,
+                push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
+                signed=signed,
+            )
+            return authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
+        except OAuthError as error:
+            raise Refused(error, back) from error
 
     def _hinted(self, fields: Fields) -> str | None:
         """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""

@@ -11,12 +11,12 @@ from auth_svc.clients import Client, Clients
 from auth_svc.code_flow import store
 from auth_svc.code_flow.answer import Answers, form_target
 from auth_svc.code_flow.code import Code
-from auth_svc.code_flow.flow import AuthorizationRequest, way_back
 from auth_svc.code_flow.kept import REQUEST_URI, KeptRequests
-from auth_svc.code_flow.reading import RequestReader
+from auth_svc.code_flow.reading import Refused, RequestReader
+from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.code_flow.steps import Step, next_step
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired, OAuthError
+from auth_svc.errors import AccessDenied, ConsentRequired, InvalidScope, LoginRequired
 from auth_svc.grants import Confirmation, Terms
 from auth_svc.keys import KeyRing
 from auth_svc.resources import Resources
@@ -35,6 +35,8 @@ from lib_one.contracts.auth import ConsentGranted
 from lib_one.event import new_id
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LONGEST_UNDER_FAPI2 = timedelta(seconds=60)
+"""Of a code (FAPI 2.0 section 5.3.2.2), whatever the setting says."""
 
 
 class CodeFlowPages:
@@ -78,18 +80,17 @@ class CodeFlowPages:
             # What stands beside it is not looked at (RFC 9101 section 6.3). The page has an address of its own, so that
             # it can be loaded again when the reference is used up.
             return self._pages.see(_consent_path(await self._requests.take(request_uri, client.client_id)))
-        back = way_back(fields, client)
-        if back is None:
+        try:
+            asked = await self._reader.read(fields, client, pushed=False)
+        except Refused as refused:
+            if refused.back is not None:
+                return self._answers.refusal(request, refused.back, refused.error)
             raise PageProblem(
                 400,
                 "The way back is not registered",
                 "The application asked to be answered at an address that it has not registered (redirect_uri), so "
                 "nothing was sent there. If you maintain it, register the exact address.",
-            )
-        try:
-            asked = self._reader.read(fields, client, back, pushed=False)
-        except OAuthError as error:
-            return self._answers.refusal(request, back, error)
+            ) from refused
         if posted and self._browser.signed_in(request) is None:
             # A POST from the client's site comes without our SameSite=Lax cookie; the GET that follows brings it.
             return self._pages.see(_consent_path(self._requests.keep(asked)))
@@ -114,7 +115,7 @@ class CodeFlowPages:
             return self._answers.refusal(request, asked, InvalidScope("not for this person"))
         if step is Step.NOTHING:
             secret = new_token()
-            if not await self._ledger.database.work(lambda c: self._give(c, asked, found, scope, secret)):
+            if not await self._ledger.database.work(lambda c: self._give(c, asked, client, found, scope, secret)):
                 raise _answered(client)
             return self._answers.code(request, asked, secret)
         if silent:
@@ -180,7 +181,7 @@ class CodeFlowPages:
                 scopes=self._grantable(asked.shown, found),
                 now=now,
             )
-        code = self._keep_code(connection, asked, found, scope, secret)
+        code = self._keep_code(connection, asked, client, found, scope, secret)
         self._ledger.outbox.record(
             connection,
             ConsentGranted(
@@ -190,17 +191,30 @@ class CodeFlowPages:
         return True
 
     def _give(
-        self, connection: Connection, asked: AuthorizationRequest, found: SignedIn, scope: tuple[str, ...], secret: str
+        self,
+        connection: Connection,
+        asked: AuthorizationRequest,
+        client: Client,
+        found: SignedIn,
+        scope: tuple[str, ...],
+        secret: str,
     ) -> bool:
         """A code without a question; one a request, so that a pushed one that is loaded again gets no second."""
         if not store.answer(connection, asked.id, now=self._ledger.now()):
             return False
-        self._keep_code(connection, asked, found, scope, secret)
+        self._keep_code(connection, asked, client, found, scope, secret)
         return True
 
     def _keep_code(
-        self, connection: Connection, asked: AuthorizationRequest, found: SignedIn, scope: tuple[str, ...], secret: str
+        self,
+        connection: Connection,
+        asked: AuthorizationRequest,
+        client: Client,
+        found: SignedIn,
+        scope: tuple[str, ...],
+        secret: str,
     ) -> Code:
+        life = min(self._code_life, _LONGEST_UNDER_FAPI2) if client.fapi2 else self._code_life
         code = Code(
             client_id=asked.client_id,
             redirect_uri=asked.redirect_uri,
@@ -218,7 +232,7 @@ class CodeFlowPages:
                 claims=asked.claims,
                 confirmation=None if asked.dpop_jkt is None else Confirmation(jkt=asked.dpop_jkt),
             ),
-            expires_at=self._ledger.now() + self._code_life,
+            expires_at=self._ledger.now() + life,
         )
         store.keep(connection, code, secret=secret)
         return code

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from auth_svc.code_flow.flow import AuthorizationRequest
+from auth_svc.code_flow.request import AuthorizationRequest
 
 
 class Step(Enum):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from auth_svc import grants
 from auth_svc.code_flow.code import Code
-from auth_svc.code_flow.flow import AuthorizationRequest
+from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 from lib_one.sql import InsertOnce
