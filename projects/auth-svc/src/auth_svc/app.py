@@ -96,7 +96,7 @@ class AuthService:
         client_secrets = self.secret_key.hasher("client secrets")
         self.registration = ClientRegistration(ledger, self.resources, client_secrets)
         self.deliveries = Deliveries(ledger)
-        self.parties = RelyingParties(ledger, self.deliveries, life=settings.grant_life)
+        self.parties = RelyingParties(ledger, self.deliveries, issuer=settings.issuer, life=settings.grant_life)
         self.delivery_worker = DeliveryWorker(
             ledger,
             self.deliveries,
@@ -266,7 +266,9 @@ class AuthService:
         consents = ConsentPages(
             ledger, pages, browser, self.revocation, self.resources, access_token_life=settings.access_token_life
         )
-        logout = LogoutPages(ledger, pages, browser, self.clients, self.keys, self.revocation, self.secret_key)
+        logout = LogoutPages(
+            ledger, pages, browser, self.clients, self.keys, self.parties, self.revocation, self.secret_key
+        )
         routes = [
             *sign_in.routes,
             *logout.routes,

@@ -30,6 +30,8 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "device_authorization_endpoint": f"{issuer}/device_authorization",
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "jwks_uri": f"{issuer}/jwks",

@@ -32,6 +32,14 @@ class LogoutRequest(msgspec.Struct, frozen=True, kw_only=True):
     asked."""
 
 
+class SignedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign-in that has just ended, whose browser has pages of clients to load. It travels sealed."""
+
+    session_id: str
+    client_name: str | None
+    onward: str | None
+
+
 class LogoutRequestError(Exception):
     """A request that is not acted upon: nobody is redirected (section 4). The words are for the log."""
 

@@ -9,12 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from auth_svc.clients import Clients
-from auth_svc.db import Ledger
+from auth_svc.db import Connection, Ledger
 from auth_svc.keys import KeyRing, UnverifiedTokenError
-from auth_svc.logout.flow import Hint, LogoutRequest, LogoutRequestError, logout_request
+from auth_svc.logout.flow import Hint, LogoutRequest, LogoutRequestError, SignedOut, logout_request
+from auth_svc.relying_parties import Frame, RelyingParties
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey
-from auth_svc.signin import Browser, SignedIn, end_session
+from auth_svc.signin import Browser, Session, SignedIn, end_session
 from auth_svc.web import (
     SESSION,
     Fields,
@@ -29,6 +30,8 @@ from auth_svc.web import (
 from lib_one.observe import get_logger
 
 _REQUEST_LIFE = timedelta(hours=1)
+_FRAMES_LOAD = 3
+"""Seconds that the pages of the other clients get before the browser goes on to the one that asked."""
 _UNASKED = LogoutRequest()
 
 _log = get_logger(__name__)
@@ -44,6 +47,7 @@ class LogoutPages:
         browser: Browser,
         clients: Clients,
         keys: KeyRing,
+        parties: RelyingParties,
         revocation: Revocation,
         secret_key: SecretKey,
     ) -> None:
@@ -52,14 +56,17 @@ class LogoutPages:
         self._browser = browser
         self._clients = clients
         self._keys = keys
+        self._parties = parties
         self._revocation = revocation
         self._decode_hint = msgspec.json.Decoder(Hint).decode
         self._requests = Seal(
             secret_key.derive("logout request"), shape=LogoutRequest, life=_REQUEST_LIFE, now=ledger.now
         )
+        self._ended = Seal(secret_key.derive("signed out"), shape=SignedOut, life=_REQUEST_LIFE, now=ledger.now)
         self.routes = [
             Route("/signout", self._show, methods=["GET"]),
             Route("/signout", self._sign_out, methods=["POST"]),
+            Route("/signout/done", self._show_frames, methods=["GET"]),
             Route("/logout", self._logout, methods=["GET", "POST"]),
         ]
 
@@ -113,12 +120,42 @@ class LogoutPages:
         return self._pages.see(f"/signout?request={quote(self._requests.close(asked))}")
 
     async def _end(self, asked: LogoutRequest, found: SignedIn | None) -> Response:
+        onward = asked.onward or "/signout"
         if found is not None:
-            await self._ledger.database.work(
-                lambda c: end_session(c, found.session, ledger=self._ledger, revocation=self._revocation)
-            )
-        response = self._pages.see(asked.onward or "/signout")
+            frames = await self._ledger.database.work(lambda c: self._end_session(c, found.session))
+            if frames:
+                ended = SignedOut(
+                    session_id=found.session.session_id, client_name=asked.client_name, onward=asked.onward
+                )
+                onward = f"/signout/done?of={quote(self._ended.close(ended))}"
+        response = self._pages.see(onward)
         self._pages.drop_cookie(response, SESSION)
+        return response
+
+    def _end_session(self, connection: Connection, session: Session) -> list[Frame]:
+        end_session(connection, session, ledger=self._ledger, revocation=self._revocation)
+        return self._parties.frames(connection, session.session_id)
+
+    async def _show_frames(self, request: Request) -> Response:
+        """Let the clients end their sessions in this browser, then go on (Front-Channel Logout 1.0, section 2)."""
+        sealed = parse_fields(request.scope["query_string"]).get("of", "")
+        try:
+            ended = self._ended.open(sealed)
+        except SealBrokenError:
+            return self._pages.see("/signout")
+        frames = await self._ledger.database.read(lambda c: self._parties.frames(c, ended.session_id))
+        response = self._pages.render(
+            request,
+            "signed-out.html",
+            framed=sorted({csp_source(frame.url) for frame in frames}),
+            frames=frames,
+            outcome="good",
+            title="You are signed out",
+            text="The applications that you used are being told.",
+            onward=(ended.onward, f"Go on to {ended.client_name}") if ended.onward else ("/signin", "Sign in again"),
+        )
+        if ended.onward:
+            response.headers["refresh"] = f"{_FRAMES_LOAD};url={ended.onward}"
         return response
 
     def _signed_out(self, request: Request, asked: LogoutRequest) -> Response:

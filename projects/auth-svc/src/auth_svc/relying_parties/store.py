@@ -48,6 +48,14 @@ def end_sessions_of(connection: Connection, user_id: str, *, now: datetime) -> l
     return _end(connection, session_clients.c.user_id == user_id, now)
 
 
+def ended(connection: Connection, session_id: str) -> list[str]:
+    """The clients that knew of a sign-in that is over."""
+    statement = select(session_clients.c.client_id).where(
+        session_clients.c.session_id == session_id, session_clients.c.ended_at.is_not(None)
+    )
+    return list(connection.execute(statement.order_by(session_clients.c.client_id)).scalars())
+
+
 def forget_expired(connection: Connection, now: datetime) -> None:
     """Delete what no client can have kept for so long."""
     connection.execute(delete(session_clients).where(session_clients.c.expires_at < now))

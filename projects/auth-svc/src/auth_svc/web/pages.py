@@ -70,6 +70,7 @@ class Pages:
         *,
         status: int = 200,
         form_targets: Iterable[str] = (),
+        framed: Iterable[str] = (),
         scripted: bool = False,
         retry_after: int | None = None,
         **context: object,
@@ -77,8 +78,8 @@ class Pages:
         """A page. Its template finds `csrf` beside `context`.
 
         `form_targets` are the CSP sources, beside our own, that a form of this page may end up at: browsers hold
-        `form-action` against the redirects after a form, too. Only a page that is `scripted` may run scripts, and only
-        ours.
+        `form-action` against the redirects after a form, too. `framed` are those of what it holds in frames. Only a
+        page that is `scripted` may run scripts, and only ours.
         """
         visit = self.cookie(request, _VISIT)
         fresh = visit is None
@@ -86,7 +87,7 @@ class Pages:
             visit = secrets.token_urlsafe(32)
         html = self._templates.get_template(template).render(csrf=self._csrf(visit, request), **context)
         response = HTMLResponse(html, status)
-        self._protect(response, form_targets, scripted=scripted)
+        self._protect(response, form_targets, framed=framed, scripted=scripted)
         if fresh:
             self.set_cookie(response, _VISIT, visit)
         if retry_after is not None:
@@ -176,11 +177,15 @@ class Pages:
         bound = f"{visit}.{self.cookie(request, SESSION) or ''}"
         return hmac.new(self._csrf_key, bound.encode(), hashlib.sha256).hexdigest()
 
-    def _protect(self, response: Response, form_targets: Iterable[str], *, scripted: bool = False) -> None:
+    def _protect(
+        self, response: Response, form_targets: Iterable[str], *, framed: Iterable[str] = (), scripted: bool = False
+    ) -> None:
         targets = " ".join(["'self'", *form_targets])
         scripts = "script-src 'self'; " if scripted else ""
+        sources = " ".join(framed)
+        frames = f"frame-src {sources}; " if sources else ""
         response.headers["content-security-policy"] = (
-            f"default-src 'none'; {scripts}style-src 'self'; form-action {targets}; "
+            f"default-src 'none'; {scripts}{frames}style-src 'self'; form-action {targets}; "
             "frame-ancestors 'none'; base-uri 'none'"
         )
         response.headers["x-frame-options"] = "DENY"
