@@ -94,7 +94,7 @@ class AuthService:
         self.accounts = Accounts(ledger, self.resources)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
         client_secrets = self.secret_key.hasher("client secrets")
-        self.registration = ClientRegistration(ledger, self.resources, client_secrets)
+        self.registration = ClientRegistration(ledger, self.resources, client_secrets, profile=settings.profile)
         self.deliveries = Deliveries(ledger)
         self.parties = RelyingParties(ledger, self.deliveries, issuer=settings.issuer, life=settings.grant_life)
         self.delivery_worker = DeliveryWorker(
@@ -200,7 +200,8 @@ class AuthService:
         metadata = discovery.metadata(
             settings.issuer,
             grant_types=token_endpoint.grant_types,
-            push_required=settings.require_pushed_authorization_requests or settings.profile == "fapi2",
+            push_required=settings.require_pushed_authorization_requests,
+            fapi2=settings.profile == "fapi2",
         )
         probes = health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected)
         machine = {

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
-from auth_svc.clients import ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS, METHODS
+from auth_svc.clients import ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS, FAPI_METHODS, METHODS, fapi2_algorithms
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
 from auth_svc.protocol import RESPONSE_MODES
@@ -17,9 +18,9 @@ from auth_svc.wire import Endpoint, Fixed
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
 
 
-def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) -> dict[str, object]:
-    """Build the document, the same for both well-known addresses."""
-    return {
+def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool, fapi2: bool = False) -> dict[str, object]:
+    """Build the document, the same for both well-known addresses. `fapi2`: the rules for all clients are FAPI 2.0's."""
+    document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
@@ -67,6 +68,23 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool) ->
         "backchannel_token_delivery_modes_supported": ["poll"],
         "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
+    return document | _fapi2(document) if fapi2 else document
+
+
+def _fapi2(document: dict[str, Any]) -> dict[str, object]:
+    """What of the document is otherwise under FAPI 2.0 (sections 5.3.2.1, 5.3.2.2 and 5.4.1).
+
+    Resource servers that introspect may go on to prove who they are by a secret: they are no clients in its sense.
+    """
+    algorithms = {
+        name: fapi2_algorithms(values) for name, values in document.items() if name.endswith("_alg_values_supported")
+    }
+    methods = [method for method in METHODS if method in FAPI_METHODS]
+    return algorithms | {
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "require_pushed_authorization_requests": True,
+    }
 
 
 def endpoints(document: dict[str, object], keys: KeyRing, resources: Resources, *, path: str) -> dict[str, Endpoint]:

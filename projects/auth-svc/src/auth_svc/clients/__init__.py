@@ -5,8 +5,9 @@
 """
 
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT, Assertions
-from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, METHODS, ClientAuthentication
+from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, FAPI_METHODS, METHODS, ClientAuthentication
 from auth_svc.clients.client_keys import ClientKeys
+from auth_svc.clients.fapi2 import fapi2_algorithms
 from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.clients.redirects import redirect_uri_matches
 from auth_svc.clients.registration import (
@@ -21,6 +22,7 @@ from auth_svc.clients.store import Client, Clients, disable, enable, everyone, f
 __all__ = [
     "ASSERTION_ALGORITHMS",
     "CONFIDENTIAL_METHODS",
+    "FAPI_METHODS",
     "FIRST_PARTY",
     "METHODS",
     "PRIVATE_KEY_JWT",
@@ -36,6 +38,7 @@ __all__ = [
     "disable",
     "enable",
     "everyone",
+    "fapi2_algorithms",
     "find",
     "forget_expired",
     "new_secret",

@@ -9,8 +9,9 @@ from auth_svc.clients import store
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
 from auth_svc.clients.authentication import METHODS, secret_hash
 from auth_svc.clients.client_keys import usable_keys
+from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
-from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.metadata import ClientMetadata, Profile
 from auth_svc.clients.redirects import redirect_uri_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
@@ -72,8 +73,10 @@ def new_secret() -> str:
 class ClientRegistration:
     """Adds, changes, disables and enables clients."""
 
-    def __init__(self, ledger: Ledger, resources: Resources, secrets: KeyedHash) -> None:
+    def __init__(self, ledger: Ledger, resources: Resources, secrets: KeyedHash, *, profile: Profile) -> None:
+        """`profile`: the rules for clients that are registered without one."""
         self._ledger = ledger
+        self._profile = profile
         self._resources = resources
         self._secrets = secrets
 
@@ -114,6 +117,8 @@ class ClientRegistration:
 
     def _client(self, connection: Connection, new: NewClient) -> store.Client:
         problems = list(_problems(new, self._resources.read(connection).scopes))
+        if (new.profile or self._profile) == "fapi2":
+            problems.extend(fapi2_problems(new))
         if problems:
             raise RegistrationError(f"client {new.client_id[:140]!r}: {'; '.join(problems)}")
         hashed = None if new.secret is None else secret_hash(self._secrets, new.client_id, new.secret)
