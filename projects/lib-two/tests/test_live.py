@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -21,12 +20,16 @@ class Tokens:
         self.number = 1
         self._last = last
 
-    async def access_token(self, min_life: timedelta = timedelta(0), *, rejected: str | None = None) -> str:
+    async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]:
         if rejected == f"t{self.number}":
             self.number += 1
         if self.number > self._last:
             raise SignInNeeded("Your sign-in has ended or was revoked.")
-        return f"t{self.number}"
+        return {"Authorization": f"Bearer t{self.number}"}
+
+    def heed(self, response: web.Response) -> bool:
+        """A bound session would be told a nonce in this header."""
+        return "dpop-nonce" in response.headers
 
 
 class Broken(web.AsyncBaseTransport):

@@ -63,6 +63,7 @@ async def sign_in(
             "code_challenge": challenge,
             "code_challenge_method": "S256",
             **({"nonce": nonce} if nonce else {}),
+            **({"dpop_jkt": client.prover.jkt} if client.prover else {}),
             **({} if max_age is None else {"max_age": str(max_age)}),
             **({"acr_values": " ".join(acr_values)} if acr_values else {}),
         }

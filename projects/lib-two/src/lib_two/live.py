@@ -5,7 +5,6 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from datetime import timedelta
 from typing import Any, Protocol
 
 import httpx_sse
@@ -39,7 +38,9 @@ class TokenSource(Protocol):
     @property
     def http(self) -> web.AsyncClient: ...
 
-    async def access_token(self, min_life: timedelta = ..., *, rejected: str | None = None) -> str: ...
+    async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]: ...
+
+    def heed(self, response: web.Response) -> bool: ...
 
 
 async def events(
@@ -104,8 +105,9 @@ class _Feed:
     async def connection(self) -> AsyncGenerator[LiveEvent]:
         """The events of one connection, until it ends."""
         self.pause = 0.0
-        token = await self._session.access_token(rejected=self._rejected)
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Authorization": f"Bearer {token}"}
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        headers |= await self._session.authorization("GET", self._url, rejected=self._rejected)
+        token = headers["Authorization"].partition(" ")[2]
         if self._last_event_id is not None:
             headers["Last-Event-ID"] = self._last_event_id
         timeout = web.Timeout(_SILENCE, connect=web.CONNECT_TIMEOUT)
@@ -129,6 +131,8 @@ class _Feed:
         if response.status_code == 200:
             return
         await response.aread()
+        if self._session.heed(response):
+            raise _BusyError("the proof lacked a nonce")
         if response.status_code == 401 and self._rejected is None:
             self._rejected = token  # the next connection comes with a fresh one, or `SignInNeeded` ends it
             raise _BusyError("the token was refused")

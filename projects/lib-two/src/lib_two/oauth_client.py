@@ -15,6 +15,7 @@ from typing import Any, Self
 from lib_one import http as web
 from lib_one.event import Now, utc_now
 from lib_two.client_authentication import basic
+from lib_two.dpop import Prover
 from lib_two.errors import IssuerUnavailable, OAuthError
 from lib_two.metadata import IssuerMetadata
 from lib_two.token_store import TokenSet
@@ -37,11 +38,18 @@ class OAuthClient:
         client_secret: str | None = None,
         http: web.AsyncClient | None = None,
         now: Now = utc_now,
+        prover: Prover | None = None,
     ) -> None:
-        """`http`, if given, is used and not owned. Raises ValueError for an issuer that is no safe URL."""
+        """`http`, if given, is used and not owned. With a `prover`, tokens are bound to its key (RFC 9449).
+
+        Raises:
+            ValueError: the issuer is no safe URL.
+        """
         self.issuer = issuer
         self.client_id = client_id
         self.now = now
+        self.prover = prover
+        """The key that tokens are bound to from now on; None: whoever has them may use them."""
         self._secret = client_secret
         self._owns_http = http is None
         self._http = http if http is not None else web.client()
@@ -70,6 +78,7 @@ class OAuthClient:
                 scope=tokens.scope,
                 refresh_token=refresh_token,
                 id_token=tokens.id_token,
+                proof_key=tokens.proof_key,
             )
         return tokens
 
@@ -84,10 +93,8 @@ class OAuthClient:
     async def userinfo(self, access_token: str) -> dict[str, Any]:
         """What the issuer tells about the person behind a token (OpenID Connect Core section 5.3)."""
         url = await self.metadata.endpoint("userinfo_endpoint")
-        try:
-            response = await self._http.get(url, headers={"Authorization": f"Bearer {access_token}"})
-        except web.HTTPError as error:
-            raise IssuerUnavailable(f"{url}: {error!r}") from error
+        scheme = "Bearer" if self.prover is None else "DPoP"
+        response = await self._send("GET", url, {"Authorization": f"{scheme} {access_token}"}, access_token)
         if response.status_code in (401, 403):
             raise OAuthError(
                 "invalid_token", "The issuer does not accept the access token", status=response.status_code
@@ -107,7 +114,7 @@ class OAuthClient:
         if (
             not isinstance(access_token, str)
             or not isinstance(token_type, str)
-            or token_type.lower() != "bearer"
+            or token_type.lower() != ("bearer" if self.prover is None else "dpop")
             or isinstance(expires_in, bool)
             or not isinstance(expires_in, int | float)
             or not 0 <= expires_in < 1e9
@@ -126,11 +133,12 @@ class OAuthClient:
             raise OAuthError("invalid_token", "The issuer gave no ID token although it was asked for one")
         return TokenSet(
             access_token=access_token,
-            token_type="Bearer",
+            token_type="Bearer" if self.prover is None else "DPoP",
             expires_at=asked_at + timedelta(seconds=expires_in),
             scope=granted,
             refresh_token=refresh_token,
             id_token=id_token,
+            proof_key=None if self.prover is None else self.prover.to_bytes(),
         )
 
     async def post(self, endpoint: str, form: Mapping[str, str], *, expect_json: bool = True) -> dict[str, Any]:
@@ -146,13 +154,34 @@ class OAuthClient:
             form = {**form, "client_id": self.client_id}
         else:
             headers["Authorization"] = basic(self.client_id, self._secret)
-        try:
-            response = await self._http.post(url, data=dict(form), headers=headers)
-        except web.HTTPError as error:
-            raise IssuerUnavailable(f"{url}: {error!r}") from error
+        if endpoint == "token_endpoint":
+            response = await self._send("POST", url, headers, None, data=dict(form))
+        else:
+            response = await self._sent("POST", url, headers, data=dict(form))
         if response.status_code != 200:
             raise _error(response)
         return _json_object(response) if expect_json else {}
+
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], access_token: str | None, **options: Any
+    ) -> web.Response:
+        """A request with a proof, if there is a key. Once more if the issuer wants a nonce: then nothing was used."""
+        if self.prover is None:
+            return await self._sent(method, url, headers, **options)
+        prover = self.prover
+
+        async def send() -> web.Response:
+            headers["DPoP"] = prover.proof(method, url, now=self.now(), access_token=access_token)
+            return await self._sent(method, url, headers, **options)
+
+        response = await send()
+        return await send() if prover.heed(response) else response
+
+    async def _sent(self, method: str, url: str, headers: dict[str, str], **options: Any) -> web.Response:
+        try:
+            return await self._http.request(method, url, headers=headers, **options)
+        except web.HTTPError as error:
+            raise IssuerUnavailable(f"{url}: {error!r}") from error
 
     async def aclose(self) -> None:
         """Close the connections, if they are our own."""

@@ -19,6 +19,7 @@ from lib_two.token_store import TokenSet, TokenStore
 
 if TYPE_CHECKING:
     from lib_one.http import AsyncClient, Response
+    from lib_two.dpop import Prover
     from lib_two.oauth_client import OAuthClient
 
 MIN_LIFE = timedelta(seconds=30)
@@ -41,6 +42,8 @@ class _Authorized:
         self._owns_http = http is None
         self._make_oauth = oauth
         self._oauth: OAuthClient | None = None
+        self._tokens: TokenSet | None = None
+        self._proving: tuple[bytes, Prover] | None = None
 
     @property
     def oauth(self) -> "OAuthClient":
@@ -69,6 +72,36 @@ class _Authorized:
         """
         raise NotImplementedError
 
+    async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]:
+        """The headers that let one request to the API in: the token, and for a bound one a proof (RFC 9449).
+
+        Raises:
+            TokenError: as `access_token` says.
+        """
+        token = await self.access_token(rejected=rejected)
+        prover = self._prover(self._tokens)
+        if prover is None:
+            return {"Authorization": f"Bearer {token}"}
+        target = str(self.http.build_request(method, url).url)
+        proof = prover.proof(method, target, now=self._now(), access_token=token)
+        return {"Authorization": f"DPoP {token}", "DPoP": proof}
+
+    def heed(self, response: "Response") -> bool:
+        """Take note of a nonce in a response. True if it was refused for want of that: send the request again."""
+        prover = self._prover(self._tokens)
+        return prover is not None and prover.heed(response)
+
+    def _prover(self, tokens: TokenSet | None) -> "Prover | None":
+        """The key that tokens are bound to; it remembers the nonces that servers gave."""
+        key = None if tokens is None else tokens.proof_key
+        if key is None:
+            return None
+        if self._proving is None or self._proving[0] != key:
+            from lib_two.dpop import Prover
+
+            self._proving = key, Prover.from_bytes(key)
+        return self._proving[1]
+
     async def request(self, method: str, url: str, **options: Any) -> "Response":
         """A request to the API with the token; `options` as in httpx. A refused token is replaced once.
 
@@ -85,17 +118,19 @@ class _Authorized:
         from lib_two.problem import api_error, step_up
 
         headers = dict(options.pop("headers", None) or {})
-        token = await self.access_token()
-        response = await self.http.request(
-            method, url, headers={**headers, "Authorization": f"Bearer {token}"}, **options
-        )
+
+        async def send(rejected: str | None = None) -> "Response":
+            headers.update(await self.authorization(method, url, rejected=rejected))
+            return await self.http.request(method, url, headers=headers, **options)
+
+        response = await send()
+        if self.heed(response):
+            response = await send()
         if response.status_code == 401:
             wanted = step_up(response)
             if wanted is not None:
                 raise wanted  # a refreshed token would say the same about its person
-            token = await self.access_token(rejected=token)
-            headers["Authorization"] = f"Bearer {token}"
-            response = await self.http.request(method, url, headers=headers, **options)
+            response = await send(rejected=headers["Authorization"].partition(" ")[2])
         if response.status_code >= 400:
             raise api_error(response)
         return response
@@ -132,7 +167,6 @@ class Session(_Authorized):
         """`http` (used, not owned) carries the API's requests; `oauth` makes the client at the issuer, when needed."""
         super().__init__(issuer, client_id, now=now, http=http, oauth=oauth or self._public_client)
         self.store = store
-        self._tokens: TokenSet | None = None
         self._refreshing: asyncio.Task[TokenSet] | None = None
 
     async def access_token(self, min_life: timedelta = MIN_LIFE, *, rejected: str | None = None) -> str:
@@ -193,6 +227,8 @@ class Session(_Authorized):
                 return tokens
             if tokens.refresh_token is None:
                 raise SignInNeeded("Your sign-in has ended.")
+            if tokens.proof_key is not None:
+                self.oauth.prover = self._prover(tokens)
             try:
                 fresh = await self.oauth.refresh(tokens.refresh_token)
             except IssuerUnavailable:
@@ -250,11 +286,13 @@ class ClientSession(_Authorized):
         scope: str,
         now: Now = utc_now,
         http: "AsyncClient | None" = None,
+        bound: bool = False,
     ) -> None:
+        """`bound`: the tokens are bound to a key of this session's own (RFC 9449)."""
         super().__init__(issuer, client_id, now=now, http=http, oauth=self._confidential_client)
         self._secret = client_secret
         self._scope = scope
-        self._tokens: TokenSet | None = None
+        self._bound = bound
         self._lock = asyncio.Lock()
 
     async def access_token(self, min_life: timedelta = MIN_LIFE, *, rejected: str | None = None) -> str:
@@ -267,4 +305,9 @@ class ClientSession(_Authorized):
     def _confidential_client(self) -> "OAuthClient":
         from lib_two.oauth_client import OAuthClient
 
-        return OAuthClient(self.issuer, self.client_id, client_secret=self._secret, now=self._now)
+        prover = None
+        if self._bound:
+            from lib_two.dpop import Prover
+
+            prover = Prover.new()
+        return OAuthClient(self.issuer, self.client_id, client_secret=self._secret, now=self._now, prover=prover)

@@ -30,7 +30,7 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
 
     access_token: str
     token_type: str
-    """Always `Bearer` here."""
+    """`Bearer`, or `DPoP` for one that is bound to a key."""
     expires_at: datetime
     """When the access token ends: aware, in UTC."""
     scope: str
@@ -38,6 +38,8 @@ class TokenSet(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     id_token: str | None = None
     """As it was given; it was validated when it arrived."""
+    proof_key: bytes | None = None
+    """The key that they are bound to (`lib_two.dpop`), if they are."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
