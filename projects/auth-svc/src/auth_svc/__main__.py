@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from auth_svc import commands, key_commands, resource_commands
+from auth_svc import client_commands, commands, key_commands, resource_commands
 
 application = typer.Typer(
     name="auth-svc",
@@ -15,6 +15,7 @@ application = typer.Typer(
 )
 application.add_typer(key_commands.keys, name="keys")
 application.add_typer(resource_commands.resources, name="resources")
+commands.clients.add_typer(client_commands.secrets, name="secrets")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
 

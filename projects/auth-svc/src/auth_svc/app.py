@@ -28,7 +28,7 @@ from auth_svc import (
     token,
 )
 from auth_svc.backchannel_flow import Backchannel, BackchannelAuthentication, RequestPages
-from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients
+from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients, ClientSecrets
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestObjects, RequestReader
 from auth_svc.consents import ConsentPages
 from auth_svc.db import Ledger
@@ -94,6 +94,7 @@ class AuthService:
         self.accounts = Accounts(ledger, self.resources)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
         client_secrets = self.secret_key.hasher("client secrets")
+        self.client_secrets = ClientSecrets(ledger, client_secrets)
         self.registration = ClientRegistration(ledger, self.resources, client_secrets, profile=settings.profile)
         self.deliveries = Deliveries(ledger)
         self.parties = RelyingParties(ledger, self.deliveries, issuer=settings.issuer, life=settings.grant_life)
@@ -159,6 +160,7 @@ class AuthService:
             self.clients,
             client_secrets,
             Assertions(ledger, self.clients, self.client_keys, issuer=settings.issuer),
+            now,
         )
         possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
         trusted = read_trusted_issuers(settings.trusted_issuers_file)

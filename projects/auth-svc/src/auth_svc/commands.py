@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from auth_svc.settings import Settings
     from auth_svc.users import User
 
-clients = typer.Typer(help="Clients: add, list, disable, enable, revoke.", no_args_is_help=True)
+clients = typer.Typer(help="Clients: add, list, disable, enable, revoke, and their secrets.", no_args_is_help=True)
 users = typer.Typer(help="Users: add, list, password, roles, disable, enable, revoke.", no_args_is_help=True)
 
 

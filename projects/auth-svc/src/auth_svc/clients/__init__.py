@@ -1,7 +1,7 @@
 """Clients: the applications that may ask for tokens.
 
 `registration` adds and changes them, `authentication` proves who asks, by `assertions` with `client_keys` as well,
-`redirects` compares redirect URIs, `store` keeps them.
+`secrets` keeps what they share with us, `redirects` compares redirect URIs, `store` keeps them.
 """
 
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT, Assertions
@@ -17,6 +17,7 @@ from auth_svc.clients.registration import (
     RegistrationError,
     new_secret,
 )
+from auth_svc.clients.secrets import ClientSecrets, Secret, TooManySecretsError
 from auth_svc.clients.store import Client, Clients, disable, enable, everyone, find, forget_expired
 
 __all__ = [
@@ -32,9 +33,12 @@ __all__ = [
     "ClientKeys",
     "ClientMetadata",
     "ClientRegistration",
+    "ClientSecrets",
     "Clients",
     "NewClient",
     "RegistrationError",
+    "Secret",
+    "TooManySecretsError",
     "disable",
     "enable",
     "everyone",

@@ -3,12 +3,15 @@
 import base64
 import binascii
 import hashlib
+import hmac
 
 from auth_svc.clients.assertions import PRIVATE_KEY_JWT, Assertions
+from auth_svc.clients.secrets import secret_hash
 from auth_svc.clients.store import Client, Clients
 from auth_svc.errors import InvalidClient, InvalidRequest, MalformedEncoding, TwoAuthenticationMethods
 from auth_svc.secret_key import KeyedHash
 from auth_svc.wire import Form, Request, form_decode
+from lib_one.event import Now
 
 METHODS = ("client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT, "none")
 """For the metadata."""
@@ -25,10 +28,11 @@ class ClientAuthentication:
     Each client has one way, the one that it is registered for (OIDC Core section 9).
     """
 
-    def __init__(self, clients: Clients, secrets: KeyedHash, assertions: Assertions) -> None:
+    def __init__(self, clients: Clients, secrets: KeyedHash, assertions: Assertions, now: Now) -> None:
         self._clients = clients
         self._secrets = secrets
         self._assertions = assertions
+        self._now = now
         # What proved a secret, by its hash, with that secret's: good as long as that is the secret. A header saves
         # decoding it as well.
         self._proven: dict[bytes, tuple[str, bytes]] = {}
@@ -53,7 +57,10 @@ class ClientAuthentication:
             client_id, secret = form.get("client_id"), form.get("client_secret")
             if client_id is None:
                 raise InvalidClient("no client_id")
-            client = self._check(client_id, secret, "none" if secret is None else "client_secret_post")
+            if secret is None:
+                client = self._registered_for("none", client_id)
+            else:
+                client, _ = self._check("client_secret_post", client_id, secret)
         elif in_body:
             raise TwoAuthenticationMethods
         else:
@@ -67,43 +74,45 @@ class ClientAuthentication:
         fingerprint = hashlib.sha256(authorization).digest()
         client_id, proven = self._proven.get(fingerprint, ("", None))
         client = self._clients.find(client_id) if proven is not None else None
-        if client is None or client.secret_hash != proven:
+        if client is None or proven is None or not self._holds(client, proven):
             client_id, secret = _basic(authorization)
-            client = self._check(client_id, secret, "client_secret_basic")
-            self._remember(fingerprint, client)
+            client, proven = self._check("client_secret_basic", client_id, secret)
+            self._remember(fingerprint, client_id, proven)
         elif client.token_endpoint_auth_method != "client_secret_basic":
             raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
         if form.get("client_id", client_id) != client_id:
             raise InvalidRequest("client_id differs from the one in the header")
         return client
 
-    def _check(self, client_id: str, secret: str | None, method: str) -> Client:
+    def _registered_for(self, method: str, client_id: str) -> Client:
         client = self._clients.find(client_id)
         if client is None:
             raise InvalidClient("unknown or disabled client")
         if client.token_endpoint_auth_method != method:
             raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
-        if secret is None:
-            return client
-        if client.secret_hash is None:
-            raise InvalidClient(f"{client_id} has no secret")
-        fingerprint = hashlib.sha256(f"{client_id}\0{secret}".encode()).digest()
-        if self._proven.get(fingerprint) != (client_id, client.secret_hash):
-            if not self._secrets.matches(f"{client_id}\0{secret}", client.secret_hash):
-                raise InvalidClient(f"{client_id}: wrong secret")
-            self._remember(fingerprint, client)
         return client
 
-    def _remember(self, fingerprint: bytes, client: Client) -> None:
-        if client.secret_hash is not None:
-            if len(self._proven) >= _PROVEN:
-                self._proven.clear()
-            self._proven[fingerprint] = (client.client_id, client.secret_hash)
+    def _check(self, method: str, client_id: str, secret: str) -> tuple[Client, bytes]:
+        client = self._registered_for(method, client_id)
+        fingerprint = hashlib.sha256(f"{client_id}\0{secret}".encode()).digest()
+        known_id, proven = self._proven.get(fingerprint, ("", None))
+        if known_id == client_id and proven is not None and self._holds(client, proven):
+            return client, proven
+        shown = secret_hash(self._secrets, client_id, secret)
+        if not self._holds(client, shown):
+            raise InvalidClient(f"{client_id}: wrong or expired secret")
+        self._remember(fingerprint, client_id, shown)
+        return client, shown
 
+    def _holds(self, client: Client, shown: bytes) -> bool:
+        """Whether this is the hash of one of its live secrets."""
+        now = self._now()
+        return any(hmac.compare_digest(secret.secret_hash, shown) and secret.live(now) for secret in client.secrets)
 
-def secret_hash(secrets: KeyedHash, client_id: str, secret: str) -> bytes:
-    """Hash a client's secret for keeping; the id goes in, so that equal secrets do not look equal."""
-    return secrets(f"{client_id}\0{secret}")
+    def _remember(self, fingerprint: bytes, client_id: str, shown: bytes) -> None:
+        if len(self._proven) >= _PROVEN:
+            self._proven.clear()
+        self._proven[fingerprint] = (client_id, shown)
 
 
 def _basic(header: bytes) -> tuple[str, str]:

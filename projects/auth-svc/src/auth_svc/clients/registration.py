@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from auth_svc.clients import store
+from auth_svc.clients import secrets, store
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
-from auth_svc.clients.authentication import METHODS, secret_hash
+from auth_svc.clients.authentication import METHODS
 from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
@@ -89,7 +89,9 @@ class ClientRegistration:
         client = self._client(connection, new)
         if store.find(connection, client.client_id) is not None:
             raise RegistrationError(f"the client id {client.client_id} is taken")
-        store.add(connection, client, now=self._ledger.now())
+        now = self._ledger.now()
+        store.add(connection, client, now=now)
+        secrets.replace_all(connection, client.client_id, self._hash(new), now=now)
         self._ledger.outbox.record(
             connection,
             ClientRegistered(
@@ -111,9 +113,15 @@ class ClientRegistration:
         if known is None:
             self.add(connection, new)
             return False
-        if msgspec.structs.replace(client, disabled=known.disabled) != known:
+        if msgspec.structs.replace(client, disabled=known.disabled, secrets=known.secrets) != known:
             store.change(connection, client)
-        return client.secret_hash != known.secret_hash or not set(known.scopes) <= set(client.scopes)
+        now, hashed = self._ledger.now(), self._hash(new)
+        # One of several is enough: an operator may be in the middle of changing it.
+        held = {secret.secret_hash for secret in known.secrets if secret.live(now)}
+        other_secret = hashed not in held if hashed is not None else bool(held)
+        if other_secret:
+            secrets.replace_all(connection, client.client_id, hashed, now=now)
+        return other_secret or not set(known.scopes) <= set(client.scopes)
 
     def _client(self, connection: Connection, new: NewClient) -> store.Client:
         problems = list(_problems(new, self._resources.read(connection).scopes))
@@ -121,9 +129,11 @@ class ClientRegistration:
             problems.extend(fapi2_problems(new))
         if problems:
             raise RegistrationError(f"client {new.client_id[:140]!r}: {'; '.join(problems)}")
-        hashed = None if new.secret is None else secret_hash(self._secrets, new.client_id, new.secret)
         described = {name: getattr(new, name) for name in ClientMetadata.__struct_fields__}
-        return store.Client(client_id=new.client_id, secret_hash=hashed, **described)
+        return store.Client(client_id=new.client_id, **described)
+
+    def _hash(self, new: NewClient) -> bytes | None:
+        return None if new.secret is None else secrets.secret_hash(self._secrets, new.client_id, new.secret)
 
 
 def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:

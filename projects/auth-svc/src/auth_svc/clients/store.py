@@ -6,7 +6,9 @@ import msgspec
 from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, delete, select, update
 from sqlalchemy.engine import Row
 
+from auth_svc.clients import secrets
 from auth_svc.clients.metadata import ClientMetadata, Profile
+from auth_svc.clients.secrets import Secret
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import Now
 from lib_one.sql import Database, InsertOnce
@@ -18,7 +20,6 @@ clients = Table(
     metadata,
     Column("client_id", String(CLIENT_ID_LENGTH), primary_key=True),
     Column("metadata", Text, nullable=False),
-    Column("secret_hash", LargeBinary, nullable=True),
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
 )
@@ -37,8 +38,8 @@ class Client(ClientMetadata, frozen=True, kw_only=True):
     """An application that may ask for tokens."""
 
     client_id: str
-    secret_hash: bytes | None = None
-    """Keyed hash of the secret, if it has one."""
+    secrets: tuple[Secret, ...] = ()
+    """Of those registered for a secret; expired ones may be among them."""
     disabled: bool = False
 
 
@@ -52,12 +53,12 @@ _CACHE_SIZE = 10_000
 def find(connection: Connection, client_id: str) -> Client | None:
     """Find a client by its id, disabled ones included."""
     row = connection.execute(_BY_ID, {"client_id": client_id}).first()
-    return None if row is None else _client(row)
+    return None if row is None else _client(connection, row)
 
 
 def everyone(connection: Connection) -> list[Client]:
     """All clients by id."""
-    return [_client(row) for row in connection.execute(select(clients).order_by(clients.c.client_id))]
+    return [_client(connection, row) for row in connection.execute(select(clients).order_by(clients.c.client_id))]
 
 
 def add(connection: Connection, client: Client, *, now: datetime) -> None:
@@ -90,13 +91,11 @@ def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: dateti
 def forget_expired(connection: Connection, now: datetime) -> None:
     """Delete what no longer matters."""
     connection.execute(delete(used_assertions).where(used_assertions.c.expires_at <= now))
+    secrets.forget_expired(connection, now)
 
 
 def _changeable(client: Client) -> dict[str, object]:
-    return {
-        "metadata": msgspec.json.encode(_metadata_of(client)).decode(),
-        "secret_hash": client.secret_hash,
-    }
+    return {"metadata": msgspec.json.encode(_metadata_of(client)).decode()}
 
 
 class Clients:
@@ -135,11 +134,12 @@ def _metadata_of(client: ClientMetadata) -> dict[str, object]:
     return {name: value for name, value in msgspec.structs.asdict(client).items() if name in names}
 
 
-def _client(row: Row[tuple[object, ...]]) -> Client:
+def _client(connection: Connection, row: Row[tuple[object, ...]]) -> Client:
     known = _decode(row.metadata)
+    with_secret = known.token_endpoint_auth_method.startswith("client_secret_")
     return Client(
         client_id=row.client_id,
-        secret_hash=None if row.secret_hash is None else bytes(row.secret_hash),
+        secrets=secrets.of_client(connection, row.client_id) if with_secret else (),
         disabled=row.disabled_at is not None,
         **msgspec.structs.asdict(known),
     )

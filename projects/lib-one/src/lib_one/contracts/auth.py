@@ -132,6 +132,40 @@ class AuthenticationRequested(AuthFact, frozen=True, kw_only=True):
         return self.user_id
 
 
+@contract("client.secret_added.v1")
+class ClientSecretAdded(AuthFact, frozen=True, kw_only=True):
+    """A client has another secret."""
+
+    client_id: str
+    credential_id: str
+    """Of the secret, which itself is in no event."""
+    expires_at: datetime | None
+    """None: never."""
+    others_end_at: datetime
+    """When the secrets that it had before are no longer good."""
+
+    def subject(self) -> str:
+        return self._subject("client", "secret_added")
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
+@contract("client.secret_removed.v1")
+class ClientSecretRemoved(AuthFact, frozen=True, kw_only=True):
+    """A secret of a client is no longer good."""
+
+    client_id: str
+    credential_id: str
+    """Of the secret, which itself is in no event."""
+
+    def subject(self) -> str:
+        return self._subject("client", "secret_removed")
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
 @contract("consent.granted.v1")
 class ConsentGranted(AuthFact, frozen=True, kw_only=True):
     """A user let a client act for them: a grant begins."""

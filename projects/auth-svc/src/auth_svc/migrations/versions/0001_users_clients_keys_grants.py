@@ -31,7 +31,6 @@ def upgrade() -> None:
         "clients",
         sa.Column("client_id", sa.String(128), nullable=False),
         sa.Column("metadata", sa.Text, nullable=False),
-        sa.Column("secret_hash", sa.LargeBinary, nullable=True),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("disabled_at", UtcDateTime, nullable=True),
         sa.PrimaryKeyConstraint("client_id", name="pk_clients"),

@@ -12,6 +12,18 @@ down_revision = "0003"
 def upgrade() -> None:
     """Make the tables."""
     op.create_table(
+        "client_secrets",
+        sa.Column("secret_id", sa.String(36), nullable=False),
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("expires_at", UtcDateTime, nullable=True),
+        sa.PrimaryKeyConstraint("secret_id", name="pk_client_secrets"),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.client_id"], name="fk_client_secrets_client_id_clients"),
+    )
+    op.create_index("ix_client_secrets_client_id", "client_secrets", ["client_id"])
+    op.create_index("ix_client_secrets_expires_at", "client_secrets", ["expires_at"])
+    op.create_table(
         "used_assertions",
         sa.Column("jti_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("expires_at", UtcDateTime, nullable=False),
