@@ -233,7 +233,13 @@ class AuthService:
                     )
                 }
             ),
-            "/par": Endpoint({"POST": PushedRequests(ledger, authentication, reader, self.secret_key)}),
+            "/par": Endpoint(
+                {
+                    "POST": PushedRequests(
+                        ledger, authentication, possession, reader, self.secret_key, uri=f"{settings.issuer}/par"
+                    )
+                }
+            ),
             "/introspect": Endpoint(
                 {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, self.keys, issuer=settings.issuer)}
             ),

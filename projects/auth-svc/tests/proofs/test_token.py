@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey
 
-from auth_svc.clients import find, store
+from auth_svc.clients import NewClient
 from auth_svc.testing import LOOPBACK, VERIFIER, House
+from lib_one.event import new_id
 
 MACHINE = {"grant_type": "client_credentials", "scope": "shipments:read"}
 
@@ -136,6 +139,34 @@ async def test_code_without_dpop_jkt_takes_any_key_rfc9449_10(person: Any, house
     assert answer.json()["token_type"] == "DPoP"
 
 
+async def push(house: House, person: Any, headers: dict[str, str], **more: str) -> Any:
+    return await house.http.post("/par", data=person.request(**more), headers=headers)
+
+
+async def test_pushed_request_with_a_proof_binds_its_code_rfc9449_10_1(
+    person: Any, house: House, prover: Any, thief: Any
+) -> None:
+    headers = prover.headers("/par")
+    pushed = await push(house, person, headers)
+    assert pushed.status_code == 201, pushed.text
+    assert refused(await push(house, person, headers))  # section 11.1
+    await person.go("/authorize", client_id="cli-proj", request_uri=pushed.json()["request_uri"])
+    await person.sign_in("clara")
+    await person.submit(decision="allow")
+    code = person.answer["code"]
+    assert refused(await redeem(person, code, {}), "invalid_grant")
+    assert refused(await redeem(person, code, thief.headers()), "invalid_grant")
+    assert (await redeem(person, code, prover.headers())).status_code == 200
+
+
+async def test_proof_and_dpop_jkt_of_a_pushed_request_agree_rfc9449_10_1(
+    person: Any, house: House, prover: Any, thief: Any
+) -> None:
+    assert (await push(house, person, prover.headers("/par"), dpop_jkt=prover.jkt)).status_code == 201
+    assert refused(await push(house, person, prover.headers("/par"), dpop_jkt=thief.jkt), "invalid_request")
+    assert refused(await push(house, person, prover.headers("/token")))
+
+
 # --- refresh tokens -------------------------------------------------------------------------------------------------
 
 
@@ -180,54 +211,72 @@ async def test_refresh_token_of_a_confidential_client_may_change_its_key_rfc9449
 # --- who owes a proof -----------------------------------------------------------------------------------------------
 
 
-async def change(house: House, client_id: str, **metadata: Any) -> None:
-    """Change the metadata of a client."""
+CLIENT_KEY = ECKey.generate_key("P-256", {"kid": "client"})
 
-    def unit(connection: Any) -> None:
-        known = find(connection, client_id)
-        assert known is not None
-        store.change(connection, msgspec.structs.replace(known, **metadata))
 
-    await house.app.ledger.database.work(unit)
-    house.app.clients.forget(client_id)
+async def register(house: House, **metadata: Any) -> None:
+    """Register the client `bank`, which proves by assertions who it is."""
+    new = NewClient(
+        client_id="bank",
+        client_name="Bank",
+        token_endpoint_auth_method="private_key_jwt",
+        jwks={"keys": [dict(CLIENT_KEY.as_dict(private=False))]},
+        grant_types=("client_credentials",),
+        scope="shipments:read",
+        **metadata,
+    )
+    await house.app.ledger.database.work(lambda connection: house.app.registration.add(connection, new))
+
+
+async def asks(house: House, headers: dict[str, str]) -> Any:
+    """A request of the bank for a token of its own."""
+    claims = {"iss": "bank", "sub": "bank", "aud": house.issuer, "jti": new_id()}
+    claims["exp"] = int(house.clock().timestamp()) + 60
+    form = MACHINE | {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jws.serialize_compact(
+            {"alg": "ES256", "kid": "client"}, msgspec.json.encode(claims), CLIENT_KEY
+        ),
+    }
+    return await house.http.post("/token", data=form, headers=headers)
 
 
 async def test_client_with_bound_tokens_owes_a_proof_rfc9449_5_2(house: House, prover: Any) -> None:
-    await change(house, "simulator", dpop_bound_access_tokens=True)
-    assert refused(await machine(house, {}))
-    assert (await machine(house, prover.headers())).status_code == 200
+    await register(house, dpop_bound_access_tokens=True)
+    assert refused(await asks(house, {}))
+    assert (await asks(house, prover.headers())).status_code == 200
 
 
 async def test_fapi_client_owes_a_proof_with_a_nonce_fapi2_5_3_2_1_rfc9449_8(house: House, prover: Any) -> None:
-    await change(house, "simulator", profile="fapi2")
-    assert refused(await machine(house, {}))
-    answer = await machine(house, prover.headers())
+    await register(house, profile="fapi2")
+    assert refused(await asks(house, {}))
+    answer = await asks(house, prover.headers())
     assert refused(answer, "use_dpop_nonce")
     nonce = answer.headers["dpop-nonce"]
-    answer = await machine(house, prover.headers(nonce=nonce))
+    answer = await asks(house, prover.headers(nonce=nonce))
     assert answer.status_code == 200, answer.text
     assert "dpop-nonce" not in answer.headers
 
 
 async def test_new_nonce_is_given_in_time_and_old_ones_end_rfc9449_8_2(house: House, prover: Any) -> None:
-    await change(house, "simulator", profile="fapi2")
-    nonce = (await machine(house, prover.headers())).headers["dpop-nonce"]
+    await register(house, profile="fapi2")
+    nonce = (await asks(house, prover.headers())).headers["dpop-nonce"]
     house.clock.advance(timedelta(seconds=60))
-    answer = await machine(house, prover.headers(nonce=nonce))
+    answer = await asks(house, prover.headers(nonce=nonce))
     assert answer.status_code == 200, answer.text
     newer = answer.headers["dpop-nonce"]
     assert newer != nonce
     house.clock.advance(timedelta(seconds=60))
-    assert refused(await machine(house, prover.headers(nonce=nonce)), "use_dpop_nonce")
-    assert (await machine(house, prover.headers(nonce=newer))).status_code == 200
+    assert refused(await asks(house, prover.headers(nonce=nonce)), "use_dpop_nonce")
+    assert (await asks(house, prover.headers(nonce=newer))).status_code == 200
 
 
 @pytest.mark.parametrize("nonce", ["", "made up", "ü", "A" * 22])
 async def test_made_up_nonce_is_answered_with_a_good_one_rfc9449_8(house: House, prover: Any, nonce: str) -> None:
-    await change(house, "simulator", profile="fapi2")
-    answer = await machine(house, prover.headers(nonce=nonce))
+    await register(house, profile="fapi2")
+    answer = await asks(house, prover.headers(nonce=nonce))
     assert refused(answer, "use_dpop_nonce")
-    assert (await machine(house, prover.headers(nonce=answer.headers["dpop-nonce"]))).status_code == 200
+    assert (await asks(house, prover.headers(nonce=answer.headers["dpop-nonce"]))).status_code == 200
 
 
 async def test_metadata_names_the_algorithms_rfc9449_5_1(house: House) -> None:

@@ -4,6 +4,8 @@ import math
 from datetime import timedelta
 from typing import Final
 
+import msgspec
+
 from auth_svc import wire
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.code_flow import store
@@ -12,6 +14,7 @@ from auth_svc.code_flow.reading import Refused, RequestReader, fields_of
 from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidRequest, TooManyRequests
+from auth_svc.proofs import Possession, Shown
 from auth_svc.secret_key import SecretKey, new_token, token_hash
 from auth_svc.signin import Limit, TooManyAttempts, network_of, take_attempt
 
@@ -32,14 +35,25 @@ class PushedRequests:
     4  reading   a request object is good                               invalid_request_object
     5  reading   the redirect URI is the client's                       invalid_request
     6  flow      everything that /authorize asks: `ORDER_OF_CHECKS`     as there, but as JSON
-    7  here      a public client has not pushed too much                temporarily_unavailable (429)
+    7  proofs    a proof is good, and its key the one of `dpop_jkt`     invalid_dpop_proof, use_dpop_nonce
+    8  here      a public client has not pushed too much                temporarily_unavailable (429)
     """
 
     def __init__(
-        self, ledger: Ledger, authentication: ClientAuthentication, reader: RequestReader, secret_key: SecretKey
+        self,
+        ledger: Ledger,
+        authentication: ClientAuthentication,
+        possession: Possession,
+        reader: RequestReader,
+        secret_key: SecretKey,
+        *,
+        uri: str,
     ) -> None:
+        """`uri` is the address of this endpoint, as proofs name it."""
         self._ledger = ledger
         self._authentication = authentication
+        self._possession = possession
+        self._uri = uri
         self._reader = reader
         self._limit_hash = secret_key.hasher("pushed request limit")
 
@@ -60,15 +74,23 @@ class PushedRequests:
         except Refused as refused:
             raise refused.error from refused
         secret = new_token()
-        await self._keep(request, client, asked, secret)
+        shown = self._possession.of_client(request, client, uri=self._uri, owed=False)
+        if shown is not None:
+            asked = _bound(asked, shown)
+        await self._keep(request, client, shown, asked, secret)
         answer = {"request_uri": REQUEST_URI + secret, "expires_in": int(LIFE.total_seconds())}
-        return wire.json_response(answer, status=201)
+        response = wire.json_response(answer, status=201)
+        return response if shown is None else response._replace(headers=[*response.headers, *shown.headers])
 
-    async def _keep(self, request: wire.Request, client: Client, asked: AuthorizationRequest, secret: str) -> None:
+    async def _keep(
+        self, request: wire.Request, client: Client, shown: Shown | None, asked: AuthorizationRequest, secret: str
+    ) -> None:
         network = network_of((request.scope.get("client") or ("",))[0])
         expires_at = self._ledger.now() + LIFE
 
         def unit(connection: Connection) -> None:
+            if shown is not None:
+                self._possession.consume(connection, shown)
             if not client.confidential:
                 mine = self._limit_hash(f"{client.client_id}\0{network}")
                 limits = ((mine, FROM_ONE_ADDRESS), (self._limit_hash("all"), IN_ALL))
@@ -80,3 +102,11 @@ class PushedRequests:
         except TooManyAttempts as error:
             seconds = math.ceil(error.wait.total_seconds())
             raise TooManyRequests(f"{client.client_id} from {network}", retry_after=seconds) from error
+
+
+def _bound(asked: AuthorizationRequest, shown: Shown) -> AuthorizationRequest:
+    """The code will be good with the key of the proof only, as if `dpop_jkt` had named it (RFC 9449 section 10.1)."""
+    jkt = shown.confirmation.jkt
+    if asked.dpop_jkt not in (None, jkt):
+        raise InvalidRequest("dpop_jkt is not the key of the proof")
+    return msgspec.structs.replace(asked, dpop_jkt=jkt)

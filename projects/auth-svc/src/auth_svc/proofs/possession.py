@@ -38,8 +38,10 @@ class Possession:
         self._policy = nonces
         self._read = ProofReader().read
 
-    def of_client(self, request: Request, client: Client, *, uri: str) -> Shown | None:
+    def of_client(self, request: Request, client: Client, *, uri: str, owed: bool = True) -> Shown | None:
         """The key that a client shows at an endpoint for clients; None: it shows none, and need not.
+
+        `owed`: here it must, if its tokens are bound to a key.
 
         Raises:
             ProofRequired: its tokens are bound to a key (RFC 9449 section 5.2, FAPI 2.0 section 5.3.2.1).
@@ -48,7 +50,7 @@ class Possession:
         """
         raw = _header(request)
         if raw is None:
-            if client.dpop_bound_access_tokens or client.fapi2:
+            if owed and (client.dpop_bound_access_tokens or client.fapi2):
                 raise ProofRequired(client.client_id)
             return None
         return self._shown(raw, request, uri=uri, access_token=None, fapi2=client.fapi2)
