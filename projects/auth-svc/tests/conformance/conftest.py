@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
+import jwskate
 import pytest
 import uvicorn
 
@@ -31,6 +32,20 @@ RELYING_PARTY = {
     "id_token_signed_response_alg": "RS256",
 }
 
+BANK_KEY = jwskate.Jwk.generate(alg="PS256").with_kid_thumbprint()
+BANK = {
+    "client_id": "bank",
+    "client_name": "Bank",
+    "profile": "fapi2",
+    "token_endpoint_auth_method": "private_key_jwt",
+    "jwks": {"keys": [BANK_KEY.public_jwk().to_dict()]},
+    "grant_types": ["authorization_code", "refresh_token"],
+    "scope": SCOPE,
+    "redirect_uris": [REDIRECT_URI],
+    "id_token_signed_response_alg": "PS256",
+}
+"""A client of the FAPI 2.0 Security Profile."""
+
 
 @dataclass
 class Installation:
@@ -41,6 +56,8 @@ class Installation:
     client_secret: str = SECRET
     redirect_uri: str = REDIRECT_URI
     scope: str = SCOPE
+    bank_key: jwskate.Jwk = field(default_factory=lambda: BANK_KEY)
+    """What the client `bank` proves who it is with."""
 
     @property
     def discovery(self) -> str:
@@ -95,7 +112,7 @@ class Browser:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """auth-svc behind a real server in a thread; all tests of this folder share it."""
     folder = tmp_path_factory.mktemp("conformance")
-    seed = SEED | {"clients": [*SEED["clients"], RELYING_PARTY]}
+    seed = SEED | {"clients": [*SEED["clients"], RELYING_PARTY, BANK]}
     (folder / "seed.json").write_text(json.dumps(seed))
     port = free_port()
     issuer = f"http://127.0.0.1:{port}"
