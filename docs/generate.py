@@ -287,6 +287,8 @@ NEXT = {
     "invalid_target": "Name app-svc's address or the issuer as `resource`, exactly as auth-svc is set up with them.",
     "access_denied": "Nothing: the person said no. Begin again if they change their mind.",
     "unsupported_response_type": "Send `response_type=code`.",
+    "invalid_authorization_details": "Send an array of objects of the types in `authorization_details_types_supported` "
+    "that the client is registered for; at `/token`, none that was not granted.",
     "unmet_authentication_requirements": "Ask for one of `acr_values_supported` of the metadata.",
     "login_required": "Send the same request without `prompt=none`, where the person can see it.",
     "consent_required": "Send the same request without `prompt=none`, where the person can see it.",

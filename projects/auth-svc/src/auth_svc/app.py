@@ -241,7 +241,11 @@ class AuthService:
                 }
             ),
             "/introspect": Endpoint(
-                {"POST": IntrospectionEndpoint(ledger, authentication, self.tokens, self.keys, issuer=settings.issuer)}
+                {
+                    "POST": IntrospectionEndpoint(
+                        ledger, authentication, self.tokens, self.keys, self.resources, issuer=settings.issuer
+                    )
+                }
             ),
             "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.tokens, self.revocation)}),
             "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),

@@ -100,6 +100,8 @@ def endpoints(document: dict[str, object], keys: KeyRing, resources: Resources, 
             "scopes_supported": list(catalogue.scopes),
             "protected_resources": [resource.identifier for resource in catalogue.resources],
         }
+        if catalogue.detail_types:  # an empty array would have to be left out (RFC 8414 section 3.2)
+            known["authorization_details_types_supported"] = list(catalogue.detail_types)
         return msgspec.json.encode(document | known)
 
     well_known = Fixed(lambda: build(resources.catalogue), _HEADERS)

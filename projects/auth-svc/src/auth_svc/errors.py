@@ -118,6 +118,13 @@ class InvalidTarget(OAuthError):  # noqa: N818
     description = "The requested resource is unknown or does not fit the scope."
 
 
+class InvalidAuthorizationDetails(OAuthError):  # noqa: N818
+    """RFC 9396 section 5: an unknown type, an object that is not of its type, or more than was granted."""
+
+    code = "invalid_authorization_details"
+    description = "The authorization details are malformed, of an unknown type or wider than what may be granted."
+
+
 class AccessDenied(OAuthError):  # noqa: N818
     """The person, or a policy, said no."""
 

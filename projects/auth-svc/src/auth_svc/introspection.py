@@ -10,7 +10,8 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidClient, InvalidRequest
 from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
-from auth_svc.token import AccessTokens, Actor
+from auth_svc.resources import Resources
+from auth_svc.token import AccessClaims, AccessTokens, Actor
 from auth_svc.wire import NO_STORE, Request, Response, json_bytes
 
 _INACTIVE = b'{"active":false}'
@@ -62,6 +63,7 @@ class IntrospectionEndpoint:
         authentication: ClientAuthentication,
         tokens: AccessTokens,
         keys: KeyRing,
+        resources: Resources,
         *,
         issuer: str,
     ) -> None:
@@ -69,6 +71,7 @@ class IntrospectionEndpoint:
         self._authentication = authentication
         self._tokens = tokens
         self._keys = keys
+        self._resources = resources
         self._issuer = issuer
 
     async def __call__(self, request: Request) -> Response:
@@ -127,9 +130,15 @@ class IntrospectionEndpoint:
                 cnf=claims.cnf,
                 act=claims.act,
                 may_act=claims.may_act,
-                authorization_details=claims.authorization_details,
+                authorization_details=self._details(claims, client),
             )
         )
+
+    def _details(self, claims: AccessClaims, client: Client) -> tuple[dict[str, Any], ...]:
+        """To a resource server, what is for others is nothing (RFC 9396 section 9.2)."""
+        if client.client_id == claims.client_id or client.resource is None:
+            return claims.authorization_details
+        return self._resources.catalogue.details_for(claims.authorization_details, [client.resource])
 
     def _refresh_token(self, token: str, client: Client) -> bytes:
         now = self._ledger.now()

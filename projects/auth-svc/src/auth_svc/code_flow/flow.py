@@ -15,6 +15,7 @@ from auth_svc.clients import Client
 from auth_svc.code_flow.claims import in_all, read_claims
 from auth_svc.code_flow.request import AuthorizationRequest, WayBack
 from auth_svc.errors import (
+    InvalidAuthorizationDetails,
     InvalidRequest,
     InvalidScope,
     RegistrationNotSupported,
@@ -25,7 +26,7 @@ from auth_svc.errors import (
     UnsupportedResponseType,
 )
 from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES
-from auth_svc.resources import Catalogue
+from auth_svc.resources import Catalogue, Detail, parse_details
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope
 from auth_svc.web import Fields
@@ -176,6 +177,16 @@ def scope_is_for_the_resources(question: Question) -> None:
     question.resources.audience(requested_scope(question), question.fields.every("resource"))
 
 
+def details_are_of_their_types(question: Question) -> None:
+    """RFC 9396 section 5: of known types, which the client is registered for and the scope's audience has."""
+    details = requested_details(question)
+    if not {detail["type"] for detail in details} <= set(question.client.authorization_details_types):
+        raise InvalidAuthorizationDetails("a type that the client is not registered for")
+    if details:
+        audience = question.resources.audience(requested_scope(question), question.fields.every("resource"))
+        question.resources.check_details(details, audience)
+
+
 def dpop_jkt_is_a_thumbprint(question: Question) -> None:
     """RFC 9449 section 10: the base64url of a SHA-256."""
     if "dpop_jkt" in question.fields and not _THUMBPRINT.fullmatch(question.fields["dpop_jkt"]):
@@ -227,6 +238,7 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
     max_age_is_a_number,
     claims_are_understood,
     context_can_be_reached,
+    details_are_of_their_types,
     dpop_jkt_is_a_thumbprint,
 )
 
@@ -239,6 +251,16 @@ def requested_scope(question: Question) -> tuple[str, ...]:
     """
     asked = parse_scope(question.fields.get("scope"))
     return question.resources.within(narrow(asked, question.client.scopes), question.fields.every("resource"))
+
+
+def requested_details(question: Question) -> tuple[Detail, ...]:
+    """The parameter `authorization_details`.
+
+    Raises:
+        InvalidAuthorizationDetails: it does not have the shape of RFC 9396 section 2.
+    """
+    text = question.fields.get("authorization_details")
+    return () if text is None else parse_details(text)
 
 
 def authorization_request(question: Question, *, subject: str | None, id: str, now: datetime) -> AuthorizationRequest:
@@ -266,4 +288,5 @@ def authorization_request(question: Question, *, subject: str | None, id: str, n
         dpop_jkt=fields.get("dpop_jkt"),
         subjects=in_all(None if subject is None else (subject,), wishes.subjects),
         claims=wishes.told if OPENID in scope else None,
+        details=requested_details(question),
     )

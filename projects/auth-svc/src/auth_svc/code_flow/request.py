@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -47,6 +47,8 @@ class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
     subjects: tuple[str, ...] | None = None
     """The only people who may answer (`id_token_hint`, the claim `sub`), by user id; None: anybody."""
     claims: ClaimsRequest | None = None
+    details: tuple[dict[str, Any], ...] = ()
+    """What it wants, in detail (RFC 9396)."""
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -131,6 +131,7 @@ class CodeFlowPages:
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
             scopes=self._resources.catalogue.in_words(self._grantable(asked.shown, found)),
+            details=self._resources.catalogue.details_in_words(asked.details),
             narrowed=len(scope) < len(asked.scope),
             redirect_host=host,
             on_this_computer=host in _LOOPBACK,
@@ -230,6 +231,7 @@ class CodeFlowPages:
             terms=Terms(
                 acr=acr_of(found.session.amr),
                 claims=asked.claims,
+                authorization_details=asked.details,
                 confirmation=None if asked.dpop_jkt is None else Confirmation(jkt=asked.dpop_jkt),
             ),
             expires_at=self._ledger.now() + life,
@@ -238,6 +240,7 @@ class CodeFlowPages:
         return code
 
     async def _step(self, asked: AuthorizationRequest, client: Client, found: SignedIn | None) -> Step:
+        # What is asked for in detail is asked for each time: yes to one payment is not yes to the next.
         allowed: frozenset[str] = frozenset()
         if found is not None and client.confidential:
             user_id = found.user.user_id
@@ -248,7 +251,7 @@ class CodeFlowPages:
             asked,
             user_id=found.user.user_id if found else None,
             auth_time=found.session.auth_time if found else None,
-            remembered=found is not None and set(self._grantable(asked.shown, found)) <= allowed,
+            remembered=found is not None and not asked.details and set(self._grantable(asked.shown, found)) <= allowed,
             confidential=client.confidential,
             now=self._ledger.now(),
         )

@@ -1,5 +1,6 @@
 """Resource servers: who they are, which scopes are theirs, and what their tokens look like.
 
+    details     types of authorization details (RFC 9396)
     catalogue   what follows from them: who may grant what, which resources a scope is for (pure)
     registry    the verbs, and the catalogue of this moment
     store       the table
@@ -9,6 +10,20 @@ belongs to one of them, so a token with several audiences never leaves open whic
 """
 
 from auth_svc.resources.catalogue import Catalogue, Resource, Scope, Target, shipments
+from auth_svc.resources.details import Detail, DetailField, DetailInWords, DetailType, parse_details
 from auth_svc.resources.registry import ResourceError, Resources
 
-__all__ = ["Catalogue", "Resource", "ResourceError", "Resources", "Scope", "Target", "shipments"]
+__all__ = [
+    "Catalogue",
+    "Detail",
+    "DetailField",
+    "DetailInWords",
+    "DetailType",
+    "Resource",
+    "ResourceError",
+    "Resources",
+    "Scope",
+    "Target",
+    "parse_details",
+    "shipments",
+]

@@ -6,9 +6,10 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from auth_svc.errors import InvalidScope, InvalidTarget
+from auth_svc.errors import InvalidAuthorizationDetails, InvalidScope, InvalidTarget
 from auth_svc.keys import DEFAULT_ALGORITHM
 from auth_svc.protocol import IDENTITY_SCOPES, OPENID
+from auth_svc.resources.details import Detail, DetailInWords, DetailType, check_detail, in_words
 
 type TokenFormat = Literal["jwt", "opaque"]
 
@@ -35,6 +36,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     access_token_format: TokenFormat = "jwt"
     """`opaque`: it gets random tokens, and asks /introspect what they mean."""
     access_token_signing_alg: str = DEFAULT_ALGORITHM
+    authorization_details: tuple[DetailType, ...] = ()
+    """The types of authorization details that it understands (RFC 9396): no other resource has one of the same name."""
 
 
 class Target(NamedTuple):
@@ -100,6 +103,11 @@ class Catalogue:
                 )
         self.scopes: Final = tuple(self._owners)
         """Every scope there is, in the order in which metadata and pages list them."""
+        self._details = {
+            known.type: (known, resource.identifier)
+            for resource in self.resources
+            for known in resource.authorization_details
+        }
         self._roles: dict[str, set[str]] = {}
         for resource in self.resources:
             for role, scopes in resource.roles.items():
@@ -119,6 +127,33 @@ class Catalogue:
     def in_words(self, scopes: Collection[str]) -> list[Scope]:
         """What a person reads for each of these scopes."""
         return [self._words[name] for name in self.scopes if name in scopes]
+
+    @property
+    def detail_types(self) -> tuple[str, ...]:
+        """Every type of authorization details (RFC 9396 section 10)."""
+        return tuple(self._details)
+
+    def check_details(self, details: Iterable[Detail], audience: Collection[str]) -> None:
+        """Refuse authorization details that are not of their type, or not for the audience that the scope has.
+
+        Raises:
+            InvalidAuthorizationDetails: one of them is.
+        """
+        for detail in details:
+            known, owner = self._details.get(detail["type"], (None, None))
+            if known is None or owner not in audience:
+                raise InvalidAuthorizationDetails("an unknown type, or one for another resource")
+            check_detail(detail, known)
+
+    def details_for(self, details: Iterable[Detail], audience: Collection[str]) -> tuple[Detail, ...]:
+        """Those of the authorization details that these resources understand (RFC 9396 section 9)."""
+        return tuple(detail for detail in details if self._details.get(detail["type"], (None, None))[1] in audience)
+
+    def details_in_words(self, details: Iterable[Detail]) -> list[DetailInWords]:
+        """What a person reads for each of these."""
+        return [
+            in_words(detail, self._details[detail["type"]][0]) for detail in details if detail["type"] in self._details
+        ]
 
     def check(self, resources: Iterable[str]) -> None:
         """Refuse a resource that no tokens are issued for (RFC 8707 section 2).

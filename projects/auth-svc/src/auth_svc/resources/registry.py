@@ -10,6 +10,7 @@ from auth_svc.keys import ALGORITHMS
 from auth_svc.protocol import IDENTITY_SCOPES
 from auth_svc.resources import store
 from auth_svc.resources.catalogue import Catalogue, Resource
+from auth_svc.resources.details import problems_of
 
 LONGEST_SCOPE: Final = 128
 _SCOPE: Final = re.compile(rf"[!#-\[\]-~]{{1,{LONGEST_SCOPE}}}")
@@ -83,6 +84,14 @@ def _problems(resource: Resource, others: Iterable[Resource], *, issuer: str) ->
     for other in others:
         for name in sorted(set(names) & {scope.name for scope in other.scopes}):
             yield f"the scope {name!r} is of {other.identifier}"
+    types = [known.type for known in resource.authorization_details]
+    for name in sorted({name for name in types if types.count(name) > 1}):
+        yield f"the type {name!r} is there twice"
+    for known in resource.authorization_details:
+        yield from problems_of(known)
+    for other in others:
+        for name in sorted(set(types) & {known.type for known in other.authorization_details}):
+            yield f"the type {name!r} is of {other.identifier}"
     for role, scopes in resource.roles.items():
         if not role or not role.isprintable() or " " in role:
             yield f"{role[:140]!r} is no name for a role"

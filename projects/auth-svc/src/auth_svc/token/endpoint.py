@@ -10,7 +10,8 @@
 7  the grant  … proves and consumes the right …                     invalid_grant, invalid_scope, …
 8  here       … the person may still continue …                     invalid_grant
 9  binding    … the key is the one that the right is bound to …     invalid_grant
-10 issuer     … signs, stores, records TokenIssued, commits
+10 details    … nothing is asked for that was not granted …         invalid_authorization_details, invalid_target
+11 issuer     … signs, stores, records TokenIssued, commits
 """
 
 from collections.abc import Iterable
@@ -29,6 +30,7 @@ from auth_svc.proofs import Possession
 from auth_svc.protocol import REFRESH_TOKEN
 from auth_svc.resources import Resources
 from auth_svc.token.binding import bind
+from auth_svc.token.details import choose_details
 from auth_svc.token.grant import Authorized, Grant, Refusal
 from auth_svc.token.issuer import TokenIssuer
 from auth_svc.wire import Form, Request, Response, json_bytes
@@ -89,6 +91,7 @@ class TokenEndpoint:
                 None if shown is None else shown.confirmation,
                 renewal=grant.grant_type == REFRESH_TOKEN,
             )
+            outcome = choose_details(outcome, form)
             if outcome.resource and not set(form.resources) <= set(outcome.resource):
                 raise InvalidTarget("wider than what was consented")
             return self._issuer.issue(

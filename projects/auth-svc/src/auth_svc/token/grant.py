@@ -1,7 +1,7 @@
 """What a grant is to the token endpoint: it proves and consumes a right, and says what may be issued for it."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """The resources that the grant was limited to (RFC 8707); empty: no limit."""
     terms: Terms = NO_TERMS
     """What the grant says beyond that; it goes into its tokens and is kept with it."""
+    details: tuple[dict[str, Any], ...] | None = None
+    """Those of the authorization details in `terms` that go into this token (RFC 9396 section 6); None: all."""
     confirmation: Confirmation | None = None
     """The key that the access token is bound to."""
     actor: Actor | None = None

@@ -82,6 +82,7 @@ class TokenResponse(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=Tru
     refresh_token: str | None = None
     id_token: str | None = None
     issued_token_type: str | None = None
+    authorization_details: tuple[dict[str, Any], ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -129,6 +130,10 @@ class TokenIssuer:
         """
         target = self._resources.catalogue.target(authorized.scope, resources or authorized.resource)
         scope_text = " ".join(target.scope)
+        details = authorized.terms.authorization_details if authorized.details is None else authorized.details
+        if details:
+            audience = [target.audience] if isinstance(target.audience, str) else target.audience
+            details = self._resources.catalogue.details_for(details, audience)
         issued_at = int(now.timestamp())
         expires_at = now + self._life if authorized.not_after is None else min(now + self._life, authorized.not_after)
         token_id = new_id()
@@ -152,7 +157,7 @@ class TokenIssuer:
                 cnf=authorized.confirmation,
                 act=authorized.actor,
                 may_act=_may_act(authorized, client),
-                authorization_details=authorized.terms.authorization_details,
+                authorization_details=details,
                 userinfo_claims=() if authorized.terms.claims is None else authorized.terms.claims.userinfo,
             )
         )
@@ -196,6 +201,7 @@ class TokenIssuer:
                 refresh_token=refresh_token,
                 id_token=id_token,
                 issued_token_type=authorized.issued_token_type,
+                authorization_details=details,
             )
         )
 
