@@ -90,6 +90,7 @@ def test_private_jwk_is_read_rfc7517_rfc7518_6(jwk: dict[str, Any], algorithm: s
         (json.dumps(RSA_JWK | {"alg": "RS512"}).encode(), None, "cannot sign RS512"),
         (json.dumps(RSA_JWK | {"alg": "PS256"}).encode(), "RS256", "for PS256, not for RS256"),
     ],
+    ids=lambda value: "text" if isinstance(value, bytes) else None,  # the keys are others each time
 )
 def test_what_cannot_sign_is_refused_with_the_reason_and_without_the_key(
     text: bytes, algorithm: str | None, words: str
