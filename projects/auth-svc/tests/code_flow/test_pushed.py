@@ -220,6 +220,20 @@ async def test_large_request_is_no_problem_when_it_is_pushed(person: Any) -> Non
     assert person.answer["state"] == "x" * 30_000
 
 
+async def test_largest_request_that_goes_through_the_browser_can_be_answered(person: Any) -> None:
+    """Quotes become two characters in JSON, and all of it grows by a third twice on its way through the pages."""
+    await person.authorize(state='"' * 2_800)
+    await person.sign_in("clara")
+    await person.submit(decision="allow")
+    assert person.answer["state"] == '"' * 2_800
+
+
+async def test_request_that_no_page_could_carry_is_refused_at_once(person: Any) -> None:
+    await person.authorize(state='"' * 3_500)
+    assert person.answer["error"] == "invalid_request"
+    assert "PAR" in person.answer["error_description"]
+
+
 async def test_resource_may_be_repeated_rfc8707_2(person: Any, house: Any) -> None:
     pairs = [*person.request().items(), ("resource", house.resource), ("resource", house.issuer)]
     headers = {"content-type": "application/x-www-form-urlencoded"}

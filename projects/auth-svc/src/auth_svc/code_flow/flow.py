@@ -211,6 +211,12 @@ class RedirectNotRegistered(InvalidRequest):
     description = "The redirect_uri is missing or not registered."
 
 
+class TooLargeForTheBrowser(InvalidRequest):
+    """The pages that follow could not carry this request in their addresses; RFC 9126 is there for it."""
+
+    description = "The request is too large to travel through the browser: push it to the PAR endpoint."
+
+
 class PkceRequired(InvalidRequest):
     """RFC 7636 section 4.4.1: the request lacks a challenge, or has one of the wrong kind."""
 

@@ -11,6 +11,7 @@ from auth_svc.clients import Client, Clients
 from auth_svc.code_flow import store
 from auth_svc.code_flow.answer import Answers, form_target
 from auth_svc.code_flow.code import Code
+from auth_svc.code_flow.flow import TooLargeForTheBrowser
 from auth_svc.code_flow.kept import REQUEST_URI, KeptRequests
 from auth_svc.code_flow.reading import Refused, RequestReader
 from auth_svc.code_flow.request import AuthorizationRequest
@@ -35,6 +36,9 @@ from lib_one.contracts.auth import ConsentGranted
 from lib_one.event import new_id
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LONGEST_IN_AN_ADDRESS = 8 * 1024
+"""Characters of a request, sealed. The address of the sign-in page has them encoded once more, and must stay under the
+16 KiB that a page reads."""
 _LONGEST_UNDER_FAPI2 = timedelta(seconds=60)
 """Of a code (FAPI 2.0 section 5.3.2.2), whatever the setting says."""
 
@@ -91,10 +95,13 @@ class CodeFlowPages:
                 "The application asked to be answered at an address that it has not registered (redirect_uri), so "
                 "nothing was sent there. If you maintain it, register the exact address.",
             ) from refused
+        kept = self._requests.keep(asked)
+        if len(kept) > _LONGEST_IN_AN_ADDRESS:
+            return self._answers.refusal(request, asked, TooLargeForTheBrowser())
         if posted and self._browser.signed_in(request) is None:
             # A POST from the client's site comes without our SameSite=Lax cookie; the GET that follows brings it.
-            return self._pages.see(_consent_path(self._requests.keep(asked)))
-        return await self._go_on(request, asked, client, self._requests.keep(asked))
+            return self._pages.see(_consent_path(kept))
+        return await self._go_on(request, asked, client, kept)
 
     async def _show_consent(self, request: Request) -> Response:
         text = parse_fields(request.scope["query_string"]).get("request", "")
