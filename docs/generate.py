@@ -304,6 +304,9 @@ NEXT = {
     "invalid_dpop_proof": "Make a new proof for this very request, with a clock that is right; one must be sent where "
     "tokens are [bound to a key](http-auth-svc.md#proof-of-possession).",
     "use_dpop_nonce": "Make a new proof with the `nonce` of the header `DPoP-Nonce`, and send the same request again.",
+    "insufficient_scope": "Get a token with the scope; an operator registers a client with it.",
+    "unknown_subject": "Check the identifier: `sub` of a token, or the person's e-mail address.",
+    "ambiguous_subject": "Name the person by `iss_sub`.",
     "server_error": "Try again later, and tell the operator: the log of auth-svc has the reason.",
     "temporarily_unavailable": "Wait as many seconds as `Retry-After` says, and send the same request again.",
     "MissingToken": "Send `Authorization: Bearer …`. The challenge says where to learn who issues tokens.",

@@ -16,6 +16,7 @@
     /.well-known/oauth-authorization-server     discovery
     /.well-known/openid-configuration           discovery, both for issuers with a path too
     /  /signin                                  signin/
+    /global-token-revocation                    logout/everywhere
     /signout  /logout                           logout/
     /consents                                   consents
     /health  /ready                             health

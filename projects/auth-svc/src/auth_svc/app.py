@@ -39,7 +39,7 @@ from auth_svc.housekeeping import Housekeeping
 from auth_svc.introspection import IntrospectionEndpoint
 from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
-from auth_svc.logout import LogoutPages
+from auth_svc.logout import GlobalTokenRevocation, LogoutPages
 from auth_svc.proofs import Possession
 from auth_svc.relying_parties import BACKCHANNEL_LOGOUT, BackChannelLogout, RelyingParties
 from auth_svc.resources import Resources, shipments
@@ -196,6 +196,13 @@ class AuthService:
             now=now,
         )
         presented = PresentedTokens(ledger, self.tokens, possession, self.clients, issuer=settings.issuer)
+        everywhere = GlobalTokenRevocation(
+            ledger,
+            presented,
+            self.revocation,
+            issuer=settings.issuer,
+            uri=f"{settings.issuer}/global-token-revocation",
+        )
         userinfo = UserinfoEndpoint(
             ledger, presented, self.clients, self.keys, issuer=settings.issuer, uri=f"{settings.issuer}/userinfo"
         )
@@ -248,6 +255,7 @@ class AuthService:
                 }
             ),
             "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.tokens, self.revocation)}),
+            "/global-token-revocation": Endpoint({"POST": everywhere}),
             "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
             **probes,
         }

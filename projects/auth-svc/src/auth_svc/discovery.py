@@ -31,6 +31,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool, fa
         "device_authorization_endpoint": f"{issuer}/device_authorization",
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
+        "global_token_revocation_endpoint": f"{issuer}/global-token-revocation",
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
         "backchannel_logout_supported": True,

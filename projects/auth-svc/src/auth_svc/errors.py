@@ -248,6 +248,30 @@ class UseDpopNonce(OAuthError):  # noqa: N818
         self.nonce = nonce
 
 
+class InsufficientScope(OAuthError):  # noqa: N818
+    """RFC 6750 section 3.1: the access token is good, and not for this."""
+
+    code = "insufficient_scope"
+    status = 403
+    description = "The access token does not have the scope that this needs."
+
+
+class UnknownSubject(OAuthError):  # noqa: N818
+    """Global token revocation: nobody here is who the subject identifier names."""
+
+    code = "unknown_subject"
+    status = 404
+    description = "Nobody here has this identifier."
+
+
+class AmbiguousSubject(OAuthError):  # noqa: N818
+    """Global token revocation: the subject identifier fits more than one person."""
+
+    code = "ambiguous_subject"
+    status = 422
+    description = "More than one person has this identifier."
+
+
 class ServerError(OAuthError):
     """Something broke on this side; the log has it."""
 

@@ -33,3 +33,5 @@ OPENID: Final = "openid"
 OFFLINE_ACCESS: Final = "offline_access"
 IDENTITY_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 """Everybody may grant these: they are about the person, or about how long a grant lives."""
+GLOBAL_TOKEN_REVOCATION: Final = "global_token_revocation"
+"""Lets a program end all of a person. No role grants it: it is for clients that an operator registered with it."""

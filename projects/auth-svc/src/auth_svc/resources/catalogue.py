@@ -8,7 +8,7 @@ import msgspec
 
 from auth_svc.errors import InvalidAuthorizationDetails, InvalidScope, InvalidTarget
 from auth_svc.keys import DEFAULT_ALGORITHM
-from auth_svc.protocol import IDENTITY_SCOPES, OPENID
+from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, OPENID
 from auth_svc.resources.details import Detail, DetailInWords, DetailType, check_detail, in_words
 
 type TokenFormat = Literal["jwt", "opaque"]
@@ -55,6 +55,7 @@ _ABOUT_PEOPLE: Final = (
     Scope("email", "See your e-mail address", "To show it or to write to you"),
     Scope("offline_access", "Stay connected", "Keep this access without asking again, until you sign out"),
 )
+_OF_OPERATORS: Final = Scope(GLOBAL_TOKEN_REVOCATION, "End people's access", "All of a person, in every application")
 
 
 def shipments(identifier: str) -> Resource:
@@ -91,9 +92,9 @@ class Catalogue:
         self._issuer = issuer
         self._default = default.identifier
         self._by_identifier = {resource.identifier: resource for resource in self.resources}
-        self._words = {scope.name: scope for scope in _ABOUT_PEOPLE}
+        self._words = {scope.name: scope for scope in (*_ABOUT_PEOPLE, _OF_OPERATORS)}
         self._owners: dict[str, str | None] = dict.fromkeys(IDENTITY_SCOPES)
-        self._owners[OPENID] = issuer
+        self._owners[OPENID] = self._owners[GLOBAL_TOKEN_REVOCATION] = issuer
         # What an operator registered comes last and wins, if the house has changed its own scopes since.
         for resource in self.resources:
             for scope in resource.scopes:

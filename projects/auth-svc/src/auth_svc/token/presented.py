@@ -1,6 +1,6 @@
 """Access tokens that are shown to this server as a resource (RFC 6750, RFC 9449 section 7): /userinfo and its kin."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from auth_svc.clients import Clients
 from auth_svc.db import Ledger
@@ -9,6 +9,8 @@ from auth_svc.proofs import PROOF_ALGORITHMS, Possession
 from auth_svc.token.access import AccessTokens
 from auth_svc.token.issuer import AccessClaims
 from auth_svc.wire import NO_STORE, Request, Response, error_response
+
+type Respond = Callable[[AccessClaims], Response | Awaitable[Response]]
 
 _BEARER = b'Bearer realm="auth-svc"'
 _DPOP = f'DPoP realm="auth-svc", algs="{" ".join(PROOF_ALGORITHMS)}"'.encode()
@@ -26,9 +28,7 @@ class PresentedTokens:
         self._clients = clients
         self._issuer = issuer
 
-    async def answer(
-        self, request: Request, respond: Callable[[AccessClaims], Response], *, uri: str, in_body: bool = False
-    ) -> Response:
+    async def answer(self, request: Request, respond: Respond, *, uri: str, in_body: bool = False) -> Response:
         """Answer with what `respond` makes of a good token that is for this server, or with a challenge.
 
         `uri` is the address of the endpoint, as proofs name it. With `in_body`, a POST may carry its token in a form
@@ -45,6 +45,8 @@ class PresentedTokens:
                 raise InvalidToken
             headers = await self._proven(request, token, claims, scheme=scheme, uri=uri)
             answer = respond(claims)
+            if not isinstance(answer, Response):
+                answer = await answer
             return answer._replace(headers=[*answer.headers, *headers])
         except OAuthError as error:
             # At a resource, what is wrong with a proof is 401 (RFC 9449 section 7.1).

@@ -68,6 +68,12 @@ def find_by_username(connection: Connection, username: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def ids_by_email(connection: Connection, email: str) -> list[str]:
+    """The ids of all people with this e-mail address, lower or upper case. It reads the whole table."""
+    statement = select(users.c.user_id).where(func.lower(users.c.email) == email.lower())
+    return list(connection.execute(statement).scalars())
+
+
 def password_of(connection: Connection, username: str) -> tuple[User, str] | None:
     """Find a person with the hash of the password."""
     row = connection.execute(_BY_NAME, {"username": username.casefold()}).first()

@@ -57,6 +57,21 @@ class UserEnabled(AuthFact, frozen=True, kw_only=True):
         return self.user_id
 
 
+@contract("user.revoked.v1")
+class UserRevoked(AuthFact, frozen=True, kw_only=True):
+    """A program had all of a person ended (global token revocation); a `SubjectRevoked` goes with it."""
+
+    user_id: str
+    client_id: str
+    """The program."""
+
+    def subject(self) -> str:
+        return self._subject("user", "revoked")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
 @contract("session.started.v1")
 class SessionStarted(AuthFact, frozen=True, kw_only=True):
     """Somebody signed in with a browser."""
