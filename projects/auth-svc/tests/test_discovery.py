@@ -20,7 +20,7 @@ async def test_metadata_says_what_the_server_does_rfc8414_2(house: House, path: 
     assert document["authorization_response_iss_parameter_supported"] is True
     assert "RS256" in document["id_token_signing_alg_values_supported"]
     assert "none" not in document["id_token_signing_alg_values_supported"]
-    assert document["subject_types_supported"] == ["public"]
+    assert document["subject_types_supported"] == ["public", "pairwise"]
     assert document["scopes_supported"] == list(house.app.resources.catalogue.scopes)
     assert document["protected_resources"] == [house.resource]  # RFC 9728 section 4
     assert set(document["grant_types_supported"]) == {

@@ -48,6 +48,7 @@ from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.seed import Seeding
 from auth_svc.settings import Settings
 from auth_svc.signin import Browser, SignInPages
+from auth_svc.subjects import Subjects
 from auth_svc.token import AccessTokens, ClientCredentials, PresentedTokens, Refresh, TokenEndpoint, TokenIssuer
 from auth_svc.userinfo import UserinfoEndpoint
 from auth_svc.users import Accounts, Passwords
@@ -104,6 +105,7 @@ class AuthService:
             self.outside,
             {BACKCHANNEL_LOGOUT: BackChannelLogout(self.clients, self.keys, issuer=settings.issuer, now=now)},
         )
+        self.subjects = Subjects(ledger, self.secret_key.hasher("pairwise subjects"))
         self.revocation = Revocation(ledger, self.parties, access_token_life=settings.access_token_life)
         self.seeding = Seeding(
             ledger,
@@ -111,6 +113,7 @@ class AuthService:
             self.registration,
             self.revocation,
             self.resources,
+            self.outside,
             self.secret_key.hasher("seed"),
             resource=settings.resource,
         )
@@ -119,6 +122,7 @@ class AuthService:
             self.keys,
             self.resources,
             self.parties,
+            self.subjects,
             issuer=settings.issuer,
             access_token_life=settings.access_token_life,
             refresh_token_life=settings.refresh_token_life,
@@ -190,6 +194,7 @@ class AuthService:
         reader = RequestReader(
             self.keys,
             self.resources,
+            self.subjects,
             RequestObjects(self.client_keys, issuer=settings.issuer, now=now),
             issuer=settings.issuer,
             push_required=settings.require_pushed_authorization_requests,
@@ -234,6 +239,7 @@ class AuthService:
                         authentication,
                         self.resources,
                         self.keys,
+                        self.subjects,
                         self.secret_key,
                         issuer=settings.issuer,
                         life=settings.backchannel_request_life,
@@ -250,7 +256,13 @@ class AuthService:
             "/introspect": Endpoint(
                 {
                     "POST": IntrospectionEndpoint(
-                        ledger, authentication, self.tokens, self.keys, self.resources, issuer=settings.issuer
+                        ledger,
+                        authentication,
+                        self.tokens,
+                        self.keys,
+                        self.resources,
+                        self.subjects,
+                        issuer=settings.issuer,
                     )
                 }
             ),

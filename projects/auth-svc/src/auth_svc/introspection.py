@@ -11,6 +11,7 @@ from auth_svc.errors import InvalidClient, InvalidRequest
 from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
 from auth_svc.resources import Resources
+from auth_svc.subjects import Subjects
 from auth_svc.token import AccessClaims, AccessTokens, Actor
 from auth_svc.wire import NO_STORE, Request, Response, json_bytes
 
@@ -64,6 +65,7 @@ class IntrospectionEndpoint:
         tokens: AccessTokens,
         keys: KeyRing,
         resources: Resources,
+        subjects: Subjects,
         *,
         issuer: str,
     ) -> None:
@@ -72,6 +74,7 @@ class IntrospectionEndpoint:
         self._tokens = tokens
         self._keys = keys
         self._resources = resources
+        self._subjects = subjects
         self._issuer = issuer
 
     async def __call__(self, request: Request) -> Response:
@@ -158,7 +161,7 @@ class IntrospectionEndpoint:
                     scope=" ".join(grant.scope),
                     client_id=grant.client_id,
                     exp=int(ends.timestamp()),
-                    sub=grant.user_id,
+                    sub=self._subjects.of(client, grant.user_id),
                     iss=self._issuer,
                     grant_id=grant.grant_id,
                 )

@@ -50,8 +50,8 @@ class UserinfoEndpoint:
         return Response(200, [(b"content-type", b"application/jwt"), *NO_STORE], signed.encode())
 
     def _claims(self, claims: AccessClaims) -> dict[str, object]:
-        user = self._ledger.database.lookup(lambda connection: users.find(connection, claims.sub))
+        user = self._ledger.database.lookup(lambda connection: users.find(connection, claims.subject_id))
         if user is None or user.disabled:
             raise InvalidToken
         names = (*users.claims_of_scopes(claims.scopes), *claims.userinfo_claims)
-        return {"sub": user.user_id} | users.claims_about(user, names)
+        return {"sub": claims.sub} | users.claims_about(user, names)

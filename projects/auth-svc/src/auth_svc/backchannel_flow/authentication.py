@@ -16,6 +16,7 @@ from auth_svc.protocol import CIBA, OPENID
 from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, take_attempt
+from auth_svc.subjects import Subjects
 from auth_svc.token import INTERVAL, Form, narrow, parse_scope
 from lib_one.contracts.auth import AuthenticationRequested
 from lib_one.event import new_id
@@ -39,6 +40,7 @@ class BackchannelAuthentication:
         authentication: ClientAuthentication,
         resources: Resources,
         keys: KeyRing,
+        subjects: Subjects,
         secret_key: SecretKey,
         *,
         issuer: str,
@@ -48,6 +50,7 @@ class BackchannelAuthentication:
         self._authentication = authentication
         self._resources = resources
         self._keys = keys
+        self._subjects = subjects
         self._limit_hash = secret_key.hasher("backchannel limit")
         self._issuer = issuer
         self._life = life
@@ -136,4 +139,7 @@ class BackchannelAuthentication:
             raise UnknownUserId from error
         if claims.iss != self._issuer or claims.aud != client.client_id:
             raise UnknownUserId("an ID token of another client")
-        return claims.sub
+        user_id = self._subjects.person(client, claims.sub)
+        if user_id is None:
+            raise UnknownUserId("a subject of another sector")
+        return user_id

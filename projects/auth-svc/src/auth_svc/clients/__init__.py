@@ -18,6 +18,7 @@ from auth_svc.clients.registration import (
     new_secret,
 )
 from auth_svc.clients.secrets import ClientSecrets, Secret, TooManySecretsError
+from auth_svc.clients.sectors import fetched_sector_problem, sector_of
 from auth_svc.clients.store import Client, Clients, disable, enable, everyone, find, forget_expired
 
 __all__ = [
@@ -43,8 +44,10 @@ __all__ = [
     "enable",
     "everyone",
     "fapi2_algorithms",
+    "fetched_sector_problem",
     "find",
     "forget_expired",
     "new_secret",
     "redirect_uri_matches",
+    "sector_of",
 ]

@@ -13,6 +13,7 @@ from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
 from auth_svc.clients.metadata import ClientMetadata, Profile
 from auth_svc.clients.redirects import redirect_uri_problem
+from auth_svc.clients.sectors import sector_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
 from auth_svc.protocol import (
@@ -183,6 +184,9 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         problem = redirect_uri_problem(uri)
         if problem is not None:
             yield f"redirect URI {uri[:200]!r}: {problem}"
+    problem = sector_problem(new)
+    if problem is not None:
+        yield problem
     yield from logout_address_problems(new)
 
 

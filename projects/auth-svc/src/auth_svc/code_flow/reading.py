@@ -9,6 +9,7 @@ from auth_svc.code_flow.request_object import RequestObjects
 from auth_svc.errors import OAuthError
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.resources import Resources
+from auth_svc.subjects import Subjects
 from auth_svc.web import Fields
 from auth_svc.wire import Form
 from lib_one.event import Now, new_id
@@ -36,6 +37,7 @@ class RequestReader:
         self,
         keys: KeyRing,
         resources: Resources,
+        subjects: Subjects,
         objects: RequestObjects,
         *,
         issuer: str,
@@ -46,6 +48,7 @@ class RequestReader:
         self._keys = keys
         self._issuer = issuer
         self._resources = resources
+        self._subjects = subjects
         self._objects = objects
         self._push_required = push_required
         self._now = now
@@ -74,9 +77,17 @@ class RequestReader:
                 push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
                 signed=signed,
             )
-            return authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
+            asked = authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
         except OAuthError as error:
             raise Refused(error, back) from error
+        return self._naming_people(asked, client)
+
+    def _naming_people(self, asked: AuthorizationRequest, client: Client) -> AuthorizationRequest:
+        """Whom the client means, by user id: it may know them by pairwise subjects."""
+        if asked.subjects is None:
+            return asked
+        people = (self._subjects.person(client, subject) for subject in asked.subjects)
+        return msgspec.structs.replace(asked, subjects=tuple(person for person in people if person is not None))
 
     def _hinted(self, fields: Fields) -> str | None:
         """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""

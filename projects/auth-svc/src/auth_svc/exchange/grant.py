@@ -46,13 +46,13 @@ class TokenExchange:
         allowed: list[Collection[str]] = [client.scopes]
         roles: tuple[str, ...] = ()
         if subject.grant_id is not None:
-            user = users.find(connection, subject.sub)
+            user = users.find(connection, subject.subject_id)
             if user is None:
                 raise UnacceptableToken("no such user")
             allowed.append(self._resources.catalogue.scopes_for(user.roles))
             roles = user.roles
         return Authorized(
-            subject=subject.sub,
+            subject=subject.subject_id,
             client_id=client.client_id,
             scope=narrowed_scope(subject, parse_scope(form.get("scope")), *allowed),
             grant_id=subject.grant_id,

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from auth_svc import grants, keys, users
+from auth_svc import grants, keys, subjects, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.relying_parties import RelyingParties
 from auth_svc.revocation import store
@@ -60,9 +60,11 @@ class Revocation:
         users.end_sign_ins(connection, subject_id, now)
         self._parties.end_sessions_of(connection, subject_id)
         store.add(connection, store.SUBJECT, subject_id, not_before=now, expires_at=now + self._longest)
-        self._ledger.outbox.record(
-            connection, SubjectRevoked(subject_id=subject_id, not_before=now, expires_at=now + self._longest)
-        )
+        # Resource servers know the person by what stands in the tokens.
+        for name in (subject_id, *subjects.pairwise_of(connection, subject_id)):
+            self._ledger.outbox.record(
+                connection, SubjectRevoked(subject_id=name, not_before=now, expires_at=now + self._longest)
+            )
 
     def revoke_client(self, connection: Connection, client_id: str) -> None:
         """End all that was issued to a client up to now, the grants included."""

@@ -6,13 +6,14 @@ from pathlib import Path
 import msgspec
 
 from auth_svc import users
-from auth_svc.clients import FIRST_PARTY, ClientRegistration, NewClient
+from auth_svc.clients import FIRST_PARTY, ClientRegistration, NewClient, RegistrationError, fetched_sector_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.resources import Resource, Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import KeyedHash
 from auth_svc.seed import store
 from auth_svc.users import Accounts, Profile
+from lib_one.http import AsyncClient
 
 
 class SeedError(Exception):
@@ -37,6 +38,7 @@ class Seeding:
         registration: ClientRegistration,
         revocation: Revocation,
         resources: Resources,
+        outside: AsyncClient,
         hasher: KeyedHash,
         *,
         resource: str,
@@ -46,6 +48,7 @@ class Seeding:
         self._registration = registration
         self._revocation = revocation
         self._resources = resources
+        self._outside = outside
         self._hasher = hasher
         self._resource = resource
 
@@ -70,6 +73,11 @@ class Seeding:
             known = await self._ledger.database.read(partial(users.password_of, username=profile.username))
             known_hash = None if known is None else known[1]
             people.append((profile, users.hash_password(profile.username, profile.password, known_hash=known_hash)))
+
+        for client in clients:
+            problem = await fetched_sector_problem(client, self._outside)
+            if problem is not None:
+                raise RegistrationError(f"client {client.client_id!r}: {problem}")
 
         def unit(connection: Connection) -> None:
             for resource in seed.resources:

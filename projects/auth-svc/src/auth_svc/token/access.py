@@ -1,10 +1,11 @@
 """Access tokens that come back: read, and checked for everything that can have ended them."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-from auth_svc import revocation, users
+from auth_svc import revocation, subjects, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.token import store
@@ -14,9 +15,10 @@ _SEEN = 4096
 """Tokens that were read before are remembered, up to so many: some 4 MB. What has ended one is asked each time."""
 
 
-type _Find = Callable[[Connection], bytes | None]
-type _Ask = Callable[[_Find], bytes | None]
-"""How the database is asked: from the event loop, or by the connection of a unit of work."""
+class _Ask(Protocol):
+    """How the database is asked: from the event loop, or by the connection of a unit of work."""
+
+    def __call__[T](self, fn: Callable[[Connection], T], /) -> T: ...
 
 
 class AccessTokens:
@@ -49,6 +51,10 @@ class AccessTokens:
                 return None
             if claims.iss != self._issuer:
                 return None
+            if claims.grant_id is not None and subjects.could_be_pairwise(claims.sub):
+                known = claims.sub
+                user_id = ask(lambda connection: subjects.user_of(connection, known))
+                claims = msgspec.structs.replace(claims, user_id=user_id)
             if len(self._seen) >= _SEEN:
                 self._seen.clear()
             self._seen[token] = claims
@@ -64,7 +70,11 @@ class AccessTokens:
 
     def shown(self, connection: Connection, token: str) -> AccessClaims | None:
         """Return the claims of a token that is good right now, inside a unit of work; None for anything else."""
-        claims = self._read(token, lambda find: find(connection))
+
+        def ask[T](fn: Callable[[Connection], T]) -> T:
+            return fn(connection)
+
+        claims = self._read(token, ask)
         if claims is None or claims.exp <= self._ledger.now().timestamp() or not _stands(connection, claims):
             return None
         return claims
@@ -77,14 +87,14 @@ class AccessTokens:
 
 
 def _stands(connection: Connection, claims: AccessClaims) -> bool:
-    if claims.grant_id is not None and users.is_closed(connection, claims.sub):
+    if claims.grant_id is not None and users.is_closed(connection, claims.subject_id):
         return False
     return not revocation.is_revoked(
         connection,
         token_id=claims.jti,
         grant_id=claims.grant_id,
         session_id=claims.sid,
-        subject=claims.sub,
+        subject=claims.subject_id,
         client_id=claims.client_id,
         issued_at=claims.iat,
     )

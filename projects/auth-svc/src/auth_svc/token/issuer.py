@@ -15,6 +15,7 @@ from auth_svc.keys import KeyRing
 from auth_svc.protocol import BEARER, DPOP
 from auth_svc.relying_parties import RelyingParties
 from auth_svc.resources import Resources
+from auth_svc.subjects import Subjects
 from auth_svc.token import store
 from auth_svc.token.grant import Actor, Authorized
 from lib_one.contracts.auth import TokenIssued
@@ -44,6 +45,13 @@ class AccessClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True
     authorization_details: tuple[dict[str, Any], ...] = ()
     userinfo_claims: tuple[str, ...] = ()
     """What userinfo tells beyond the scope: the parameter `claims` (OIDC Core section 5.5)."""
+    user_id: str | None = None
+    """Whom a pairwise `sub` means. Found when the token is read: it is never in the token."""
+
+    @property
+    def subject_id(self) -> str:
+        """Whom it is about, as the house knows them: a user id, or a client id."""
+        return self.user_id or self.sub
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -97,6 +105,7 @@ class TokenIssuer:
         keys: KeyRing,
         resources: Resources,
         parties: RelyingParties,
+        subjects: Subjects,
         *,
         issuer: str,
         access_token_life: timedelta,
@@ -106,6 +115,7 @@ class TokenIssuer:
         self._ledger = ledger
         self._keys = keys
         self._parties = parties
+        self._subjects = subjects
         self._issuer = issuer
         self._resources = resources
         self._life = access_token_life
@@ -137,11 +147,14 @@ class TokenIssuer:
         issued_at = int(now.timestamp())
         expires_at = now + self._life if authorized.not_after is None else min(now + self._life, authorized.not_after)
         token_id = new_id()
+        subject = authorized.subject
+        if authorized.grant_id is not None and client.subject_type == "pairwise":
+            subject = self._subjects.shown_to(connection, client, authorized.subject)
         auth_time = None if authorized.auth_time is None else int(authorized.auth_time.timestamp())
         claims = _encode(
             AccessClaims(
                 iss=self._issuer,
-                sub=authorized.subject,
+                sub=subject,
                 aud=target.audience,
                 client_id=authorized.client_id,
                 iat=issued_at,
@@ -170,14 +183,16 @@ class TokenIssuer:
             refresh_token = self._begin_grant(connection, authorized, now)
         id_token = None
         if authorized.id_token:
-            id_token = self._id_token(connection, authorized, client, access_token, issued_at)
+            id_token = self._id_token(
+                connection, authorized, client, access_token, subject=subject, issued_at=issued_at
+            )
             if authorized.session_id is not None and authorized.refresh_token is None:
                 self._parties.learn(
                     connection,
                     client,
                     session_id=authorized.session_id,
                     user_id=authorized.subject,
-                    subject=authorized.subject,
+                    subject=subject,
                 )
         self._ledger.outbox.record(
             connection,
@@ -228,14 +243,21 @@ class TokenIssuer:
         return grants.renew(connection, authorized.grant_id, now=now, expires_at=expires_at)
 
     def _id_token(
-        self, connection: Connection, authorized: Authorized, client: Client, access_token: str, issued_at: int
+        self,
+        connection: Connection,
+        authorized: Authorized,
+        client: Client,
+        access_token: str,
+        *,
+        subject: str,
+        issued_at: int,
     ) -> str:
         digest = hashlib.sha512 if client.id_token_signed_response_alg == "EdDSA" else hashlib.sha256
         hashed = digest(access_token.encode()).digest()
         at_hash = base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
         claims = IdClaims(
             iss=self._issuer,
-            sub=authorized.subject,
+            sub=subject,
             aud=authorized.client_id,
             exp=issued_at + self._life_seconds,
             iat=issued_at,

@@ -1,4 +1,4 @@
-"""Resource servers, and the opaque tokens that some of them want."""
+"""Resource servers, the opaque tokens that some of them want, and pairwise subjects."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,3 +27,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name="pk_opaque_tokens"),
     )
     op.create_index("ix_opaque_tokens_expires_at", "opaque_tokens", ["expires_at"])
+    op.create_table(
+        "pairwise_subjects",
+        sa.Column("subject", sa.String(43), nullable=False),
+        sa.Column("user_id", sa.String(36), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name="pk_pairwise_subjects"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name="fk_pairwise_subjects_user_id_users"),
+    )
+    op.create_index("ix_pairwise_subjects_user_id", "pairwise_subjects", ["user_id"])
