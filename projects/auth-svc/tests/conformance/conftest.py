@@ -46,6 +46,23 @@ BANK = {
 }
 """A client of the FAPI 2.0 Security Profile."""
 
+ALL_ROUND_KEY = jwskate.Jwk.generate(alg="ES256").with_kid_thumbprint()
+ALL_ROUND = {
+    "client_id": "all-round",
+    "client_name": "All-rounder",
+    "token_endpoint_auth_method": "private_key_jwt",
+    "jwks": {"keys": [ALL_ROUND_KEY.public_jwk().to_dict()]},
+    "grant_types": [
+        "authorization_code",
+        "urn:openid:params:grant-type:ciba",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    ],
+    "scope": f"{SCOPE} shipments:write",
+    "redirect_uris": [REDIRECT_URI],
+    "id_token_signed_response_alg": "ES256",
+}
+"""A client with a key that uses whatever there is."""
+
 
 @dataclass
 class Installation:
@@ -58,6 +75,9 @@ class Installation:
     scope: str = SCOPE
     bank_key: jwskate.Jwk = field(default_factory=lambda: BANK_KEY)
     """What the client `bank` proves who it is with."""
+
+    all_round_key: jwskate.Jwk = field(default_factory=lambda: ALL_ROUND_KEY)
+    """What the client `all-round` proves who it is with, and signs its requests with."""
 
     @property
     def discovery(self) -> str:
@@ -88,6 +108,20 @@ class Browser:
             page = self.http.post(f"{self.issuer}{form.action}", data=form.fields | answers)
         raise AssertionError(page.text)
 
+    def allow_waiting(self) -> str:
+        """Allow the last request of the page of what waits, and return that page."""
+        page = self.http.get(f"{self.issuer}/requests")
+        while page.status_code == 303 or "password" in PageForm(page.text).fields:
+            if page.status_code == 303:
+                page = self.http.get(f"{self.issuer}{page.headers['location']}")
+            else:
+                form = PageForm(page.text)
+                answers = {"username": "clara", "password": PASSWORD}
+                page = self.http.post(f"{self.issuer}{form.action}", data=form.fields | answers)
+        form = PageForm(page.text)
+        self.http.post(f"{self.issuer}{form.action}", data=form.fields | {"decision": "allow"})
+        return page.text
+
     def approve_device(self, user_code: str) -> None:
         """Enter the code of a device and allow it what it asks for."""
         page = self.http.get(f"{self.issuer}/device")
@@ -112,7 +146,7 @@ class Browser:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """auth-svc behind a real server in a thread; all tests of this folder share it."""
     folder = tmp_path_factory.mktemp("conformance")
-    seed = SEED | {"clients": [*SEED["clients"], RELYING_PARTY, BANK]}
+    seed = SEED | {"clients": [*SEED["clients"], RELYING_PARTY, BANK, ALL_ROUND]}
     (folder / "seed.json").write_text(json.dumps(seed))
     port = free_port()
     issuer = f"http://127.0.0.1:{port}"
