@@ -43,6 +43,8 @@ class McpClient:
         self.http = http
         self.person = person
         self.register = register
+        self.as_url = False
+        """Whether it writes the resource as its URL library does: an empty path as a slash."""
         self.client_id: str | None = None
         self.token: dict[str, Any] = {}
         self.asked: list[str] = []
@@ -74,6 +76,7 @@ class McpClient:
         held = str(self.token.get("scope", "")).split()
         scope = " ".join(dict.fromkeys([*held, *challenge["scope"].split()]))
         self.asked.append(scope)
+        target = resource["resource"] + ("/" if self.as_url else "")
         state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
         challenge64 = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
@@ -84,7 +87,7 @@ class McpClient:
             "state": state,
             "code_challenge": challenge64,
             "code_challenge_method": "S256",
-            "resource": resource["resource"],
+            "resource": target,
         }
         location = await self._through_the_browser(f"{metadata['authorization_endpoint']}?{urlencode(query)}")
         assert location.startswith(f"{REDIRECT_URI}?")
@@ -100,7 +103,7 @@ class McpClient:
                 "code": answer["code"],
                 "redirect_uri": REDIRECT_URI,
                 "code_verifier": verifier,
-                "resource": resource["resource"],
+                "resource": target,
             },
         )
         assert exchanged.status_code == 200, exchanged.text
@@ -191,14 +194,17 @@ async def registered_before(_metadata: Metadata) -> str:
     return "cli-proj"
 
 
-@pytest.mark.parametrize("path", ["", "/tenants/blue"])
-async def test_client_that_knows_only_the_address_of_the_api_gets_in_mcp(tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize(("path", "as_url"), [("", True), ("/tenants/blue", False)])
+async def test_client_that_knows_only_the_address_of_the_api_gets_in_mcp(
+    tmp_path: Path, path: str, as_url: bool
+) -> None:
     async with (
         services(tmp_path, path=path) as (house, app_url),
         web.client() as http,
         web.client() as browser,
     ):
         client = McpClient(app_url, http=http, person=Person(house, browser), register=registered_before)
+        client.as_url = as_url
         found = await client.request("GET", "/shipments")
         assert found.status_code == 200, found.text
         assert client.asked == ["shipments:read"]  # no more than the challenge named

@@ -35,3 +35,13 @@ IDENTITY_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 """Everybody may grant these: they are about the person, or about how long a grant lives."""
 GLOBAL_TOKEN_REVOCATION: Final = "global_token_revocation"
 """Lets a program end all of a person. No role grants it: it is for clients that an operator registered with it."""
+
+
+def resource_identifier(text: str) -> str:
+    """A resource as it is written here: without the slash that stands for an empty path.
+
+    Programs that hold an address as a URL write `https://api.example` with a slash at its end. The two are one (RFC
+    3986 section 6.2.3), and clients of the Model Context Protocol send either.
+    """
+    bare = text.endswith("/") and text.count("/") == 3 and text.startswith(("https://", "http://"))
+    return text[:-1] if bare else text

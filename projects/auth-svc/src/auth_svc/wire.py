@@ -22,6 +22,7 @@ from auth_svc.errors import (
     WrongContentType,
     token_body,
 )
+from auth_svc.protocol import resource_identifier
 from lib_one.observe import get_logger
 from lib_one.sql import DatabaseUnavailableError
 
@@ -281,7 +282,7 @@ def parse_form(body: bytes) -> Form:
         if "%" in pair or "+" in pair:
             name, value = form_decode(name.encode()), form_decode(value.encode())
         if name == "resource":
-            resources.append(value)
+            resources.append(resource_identifier(value))
         elif name in form:
             raise RepeatedParameter
         form[name] = value

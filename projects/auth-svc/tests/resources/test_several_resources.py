@@ -42,6 +42,14 @@ async def test_token_request_narrows_to_one_resource_rfc8707_2_2(house: House, l
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
 
 
+async def test_slash_for_an_empty_path_is_no_difference_rfc3986_6_2_3(house: House, ledger: Resource) -> None:
+    answer = (await machine(house, resource=f"{house.resource}/", scope="shipments:read")).json()
+    assert house.claims(answer["access_token"])["aud"] == house.resource
+    for other in (f"{house.resource}//", f"{house.resource}/a/", f"{house.resource}?", f"{house.resource}/?"):
+        answer = await machine(house, resource=other, scope="shipments:read")
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target"), other
+
+
 async def test_one_grant_gives_a_token_for_each_resource_rfc8707_2_2(
     house: House, person: Any, ledger: Resource
 ) -> None:
@@ -135,6 +143,7 @@ async def test_another_process_sees_it_at_its_next_look(house: House, settings: 
         ({"identifier": "https://me@ledger.example"}, "absolute URI"),
         ({"identifier": "https://led ger.example"}, "absolute URI"),
         ({"identifier": "http://127.0.0.1:8400"}, "issuer's"),
+        ({"identifier": "https://ledger.example/"}, "slash"),
         ({"name": " "}, "name is empty"),
         ({"scopes": ()}, "no scope"),
         ({"scopes": (Scope("a"), Scope("a"))}, "twice"),

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
-from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES
+from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, resource_identifier
 from auth_svc.resources import store
 from auth_svc.resources.catalogue import Catalogue, Resource
 from auth_svc.resources.details import problems_of
@@ -65,6 +65,8 @@ class Resources:
 def _problems(resource: Resource, others: Iterable[Resource], *, issuer: str) -> Iterable[str]:
     if not _is_identifier(resource.identifier):
         yield "the identifier must be an absolute URI without a fragment (RFC 8707 section 2)"
+    if resource.identifier != resource_identifier(resource.identifier):
+        yield "the identifier ends in a slash that stands for no path"
     if resource.identifier == issuer:
         yield "the identifier is the issuer's"
     if not resource.name.strip() or not resource.name.isprintable():

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from auth_svc.protocol import resource_identifier
+
 MAX_BYTES = 16 * 1024
 """A form or a query of ours has a few hundred bytes; an authorization request with a long state a few thousand."""
 MAX_FIELDS = 64
@@ -37,6 +39,8 @@ class Fields(Mapping[str, str]):
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._all: dict[str, list[str]] = {}
         for name, value in pairs:
+            if name == "resource":
+                value = resource_identifier(value)
             if value:
                 self._all.setdefault(name, []).append(value)
 
