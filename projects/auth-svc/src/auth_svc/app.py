@@ -27,7 +27,14 @@ from auth_svc import (
     signin,
     token,
 )
-from auth_svc.backchannel_flow import Backchannel, BackchannelAuthentication, RequestPages
+from auth_svc.backchannel_flow import (
+    BACKCHANNEL_NOTIFICATION,
+    Backchannel,
+    BackchannelAuthentication,
+    BackchannelNotification,
+    Notifications,
+    RequestPages,
+)
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients, ClientSecrets
 from auth_svc.code_flow import AuthorizationCode, CodeFlowPages, PushedRequests, RequestObjects, RequestReader
 from auth_svc.consents import ConsentPages
@@ -103,7 +110,10 @@ class AuthService:
             ledger,
             self.deliveries,
             self.outside,
-            {BACKCHANNEL_LOGOUT: BackChannelLogout(self.clients, self.keys, issuer=settings.issuer, now=now)},
+            {
+                BACKCHANNEL_LOGOUT: BackChannelLogout(self.clients, self.keys, issuer=settings.issuer, now=now),
+                BACKCHANNEL_NOTIFICATION: BackchannelNotification(self.clients, self.secret_key),
+            },
         )
         self.subjects = Subjects(ledger, self.secret_key.hasher("pairwise subjects"))
         self.revocation = Revocation(ledger, self.parties, access_token_life=settings.access_token_life)
@@ -168,6 +178,15 @@ class AuthService:
         )
         possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
         trusted = read_trusted_issuers(settings.trusted_issuers_file)
+        backchannel = Backchannel(self.resources, life=settings.backchannel_request_life)
+        notifications = Notifications(
+            self.deliveries,
+            self.secret_key,
+            self.issuer,
+            backchannel,
+            ping_life=settings.backchannel_request_life,
+            push_life=settings.access_token_life,
+        )
         token_endpoint = TokenEndpoint(
             ledger,
             authentication,
@@ -177,7 +196,7 @@ class AuthService:
             [
                 AuthorizationCode(self.resources, self.revocation),
                 DeviceCode(self.resources, life=settings.device_code_life),
-                Backchannel(self.resources, life=settings.backchannel_request_life),
+                backchannel,
                 Refresh(
                     ledger,
                     self.resources,
@@ -240,6 +259,7 @@ class AuthService:
                         self.resources,
                         self.keys,
                         self.subjects,
+                        notifications,
                         self.secret_key,
                         issuer=settings.issuer,
                         life=settings.backchannel_request_life,
@@ -295,7 +315,7 @@ class AuthService:
             code_life=settings.code_life,
         )
         devices = DevicePages(ledger, pages, browser, self.clients, self.resources, self.secret_key)
-        requests = RequestPages(ledger, pages, browser, self.clients, self.resources)
+        requests = RequestPages(ledger, pages, browser, self.clients, self.resources, notifications)
         consents = ConsentPages(
             ledger, pages, browser, self.revocation, self.resources, access_token_life=settings.access_token_life
         )

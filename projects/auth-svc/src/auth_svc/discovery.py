@@ -66,7 +66,7 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool, fa
         "claims_parameter_supported": True,
         "acr_values_supported": list(ACR_VALUES),
         "backchannel_authentication_endpoint": f"{issuer}/backchannel_authentication",
-        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_token_delivery_modes_supported": ["poll", "ping", "push"],
         "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
     return document | _fapi2(document) if fapi2 else document

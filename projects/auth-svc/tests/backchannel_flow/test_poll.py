@@ -257,6 +257,6 @@ async def test_old_requests_are_forgotten(house: House, till: Any) -> None:
 async def test_metadata_names_the_endpoint_ciba_4(house: House) -> None:
     document = (await house.http.get("/.well-known/openid-configuration")).json()
     assert document["backchannel_authentication_endpoint"] == f"{house.issuer}/backchannel_authentication"
-    assert document["backchannel_token_delivery_modes_supported"] == ["poll"]
+    assert document["backchannel_token_delivery_modes_supported"] == ["poll", "ping", "push"]
     assert document["backchannel_user_code_parameter_supported"] is False
     assert GRANT in document["grant_types_supported"]

@@ -7,7 +7,15 @@ import msgspec
 
 from auth_svc import users, wire
 from auth_svc.backchannel_flow import store
-from auth_svc.backchannel_flow.flow import TO_ONE_PERSON, BackchannelRequest, binding_message, life_of, the_hint
+from auth_svc.backchannel_flow.flow import (
+    TO_ONE_PERSON,
+    BackchannelRequest,
+    binding_message,
+    life_of,
+    notification_token,
+    the_hint,
+)
+from auth_svc.backchannel_flow.notification import Notifications, ToNotify
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidRequest, InvalidScope, TooManyRequests, UnauthorizedClient, UnknownUserId
@@ -41,6 +49,7 @@ class BackchannelAuthentication:
         resources: Resources,
         keys: KeyRing,
         subjects: Subjects,
+        notifications: Notifications,
         secret_key: SecretKey,
         *,
         issuer: str,
@@ -51,6 +60,7 @@ class BackchannelAuthentication:
         self._resources = resources
         self._keys = keys
         self._subjects = subjects
+        self._notifications = notifications
         self._limit_hash = secret_key.hasher("backchannel limit")
         self._issuer = issuer
         self._life = life
@@ -67,11 +77,17 @@ class BackchannelAuthentication:
             raise UnauthorizedClient(f"{client.client_id}: backchannel authentication")
         if "request" in form:
             raise InvalidRequest("signed requests are not supported")
+        mode = client.backchannel_token_delivery_mode or "poll"
+        if mode == "push" and client.fapi2:
+            raise UnauthorizedClient(f"{client.client_id}: pushed tokens are bound to no key")
         hint, value = the_hint(form)
         message, life = binding_message(form), life_of(form, self._life)
         scope = self._scope(form, client)
         subject = self._subject_of(value, client) if hint == "id_token_hint" else None
         auth_req_id = new_token()
+        notify = None
+        if mode != "poll":
+            notify = self._notifications.seal(ToNotify(auth_req_id, notification_token(form)))
 
         def begin(connection: Connection) -> None:
             now = self._ledger.now()
@@ -95,6 +111,7 @@ class BackchannelAuthentication:
                 decided_at=None,
                 expires_at=now + life,
                 used=False,
+                notify_sealed=notify,
             )
             limit = (self._limit_hash(f"{client.client_id}\0{user.user_id}"), TO_ONE_PERSON)
             take_attempt(connection, (limit,), now=now)
@@ -114,13 +131,10 @@ class BackchannelAuthentication:
         except TooManyAttempts as error:
             seconds = math.ceil(error.wait.total_seconds())
             raise TooManyRequests(f"{client.client_id} asks one person", retry_after=seconds) from error
-        return wire.json_response(
-            {
-                "auth_req_id": auth_req_id,
-                "expires_in": int(life.total_seconds()),
-                "interval": int(INTERVAL.total_seconds()),
-            }
-        )
+        begun: dict[str, object] = {"auth_req_id": auth_req_id, "expires_in": int(life.total_seconds())}
+        if mode != "push":
+            begun["interval"] = int(INTERVAL.total_seconds())
+        return wire.json_response(begun)
 
     def _scope(self, form: Form, client: Client) -> tuple[str, ...]:
         catalogue = self._resources.catalogue

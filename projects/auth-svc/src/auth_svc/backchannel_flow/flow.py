@@ -1,5 +1,6 @@
 """What waits for a person, and what a client may ask (CIBA Core section 7.1). Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ TO_ONE_PERSON: Final = Limit(10, timedelta(minutes=1))
 """Requests that one client may send to one person: who is asked all the time says yes at last."""
 _LONGEST_MESSAGE: Final = 80
 """Characters: what fits on one line of the page, and of the client's screen beside it."""
+_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
 _HINTS: Final = ("login_hint", "login_hint_token", "id_token_hint")
 
 
@@ -45,6 +47,8 @@ class BackchannelRequest:
     decided_at: datetime | None
     expires_at: datetime
     used: bool
+    notify_sealed: bytes | None = None
+    """How to tell the client of the decision, if it does not just poll."""
 
     def waits(self, now: datetime) -> bool:
         """Whether the person can still decide."""
@@ -63,6 +67,18 @@ def the_hint(form: Form) -> tuple[str, str]:
     if given[0] == "login_hint_token":
         raise InvalidRequest("login_hint_token is not supported")
     return given[0], form[given[0]]
+
+
+def notification_token(form: Form) -> str:
+    """What a client that is told of the decision wants to be shown then (CIBA Core section 7.1).
+
+    Raises:
+        InvalidRequest: none, too long, or no bearer token (RFC 6750 section 2.1).
+    """
+    token = form.get("client_notification_token", "")
+    if not _BEARER_TOKEN.fullmatch(token):
+        raise InvalidRequest("client_notification_token is missing or malformed")
+    return token
 
 
 def binding_message(form: Form) -> str | None:

@@ -15,6 +15,7 @@ from auth_svc.errors import (
     InvalidRequest,
     InvalidScope,
     SlowDown,
+    UnauthorizedClient,
 )
 from auth_svc.grants import Terms
 from auth_svc.protocol import CIBA, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
@@ -37,12 +38,15 @@ class Backchannel:
         That somebody polled is kept, so `authorization_pending` and `slow_down` are refusals, not errors raised.
 
         Raises:
+            UnauthorizedClient: its tokens are pushed (section 5).
             InvalidRequest: no `auth_req_id`.
             InvalidGrant: unknown, used, another client's, or the person has signed out since.
             AccessDenied: the person said no.
             ExpiredToken: nobody said anything in time.
             InvalidScope: the person's roles no longer cover any of it.
         """
+        if client.backchannel_token_delivery_mode == "push":
+            raise UnauthorizedClient(f"{client.client_id} is told")
         auth_req_id = form.get("auth_req_id")
         if auth_req_id is None:
             raise InvalidRequest("auth_req_id is missing")

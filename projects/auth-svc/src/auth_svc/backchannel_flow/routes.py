@@ -6,10 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from auth_svc import clients
 from auth_svc.backchannel_flow import store
 from auth_svc.backchannel_flow.flow import Approval, BackchannelRequest
+from auth_svc.backchannel_flow.notification import Notifications
 from auth_svc.clients import Clients
 from auth_svc.db import Connection, Ledger
+from auth_svc.errors import OAuthError
 from auth_svc.resources import Resources, Scope
 from auth_svc.signin import Browser, Errand, SignedIn
 from auth_svc.token import narrow
@@ -35,12 +38,21 @@ class Waiting:
 class RequestPages:
     """The list of what waits, and what its buttons do."""
 
-    def __init__(self, ledger: Ledger, pages: Pages, browser: Browser, clients: Clients, resources: Resources) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        pages: Pages,
+        browser: Browser,
+        clients: Clients,
+        resources: Resources,
+        notifications: Notifications,
+    ) -> None:
         self._ledger = ledger
         self._pages = pages
         self._browser = browser
         self._clients = clients
         self._resources = resources
+        self._notifications = notifications
         self.routes = [
             Route(_PATH, self._show, methods=["GET"]),
             Route(_PATH, self._decide, methods=["POST"]),
@@ -96,10 +108,14 @@ class RequestPages:
         """Write the decision of the person whom the request is for; False if it waits for no decision of theirs."""
         asked = store.find(connection, request_id)
         now = self._ledger.now()
-        if asked is None or asked.user_id != found.user.user_id:
+        client = None if asked is None else clients.find(connection, asked.client_id)
+        if asked is None or asked.user_id != found.user.user_id or client is None or client.disabled:
             return False
         if not allow:
-            return store.deny(connection, request_id, now=now)
+            if not store.deny(connection, request_id, now=now):
+                return False
+            self._notifications.decided(connection, client, asked, None, now=now)
+            return True
         scope = self._scope(asked, found)
         if not scope:
             raise PageProblem(
@@ -122,6 +138,12 @@ class RequestPages:
                 grant_id=approval.grant_id, user_id=asked.user_id, client_id=asked.client_id, scope=" ".join(scope)
             ),
         )
+        try:
+            self._notifications.decided(connection, client, asked, approval, now=now)
+        except OAuthError as error:
+            raise PageProblem(
+                409, "This can no longer be allowed", "The application may have less than it asked for by now."
+            ) from error
         return True
 
     def _scope(self, asked: BackchannelRequest, found: SignedIn) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ backchannel_requests = Table(
     Column("scope", Text, nullable=False),
     Column("resource", Text, nullable=False),
     Column("binding_message", Text, nullable=True),
+    Column("notify_sealed", LargeBinary, nullable=True),
     Column("status", String(8), nullable=False),
     Column("interval_seconds", Integer, nullable=False),
     Column("polled_at", Instant, nullable=True),
@@ -74,6 +75,7 @@ def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: st
             scope=" ".join(request.scope),
             resource=" ".join(request.resource),
             binding_message=request.binding_message,
+            notify_sealed=request.notify_sealed,
             status=request.status,
             interval_seconds=int(request.interval.total_seconds()),
             expires_at=request.expires_at,
@@ -193,4 +195,5 @@ def _request(row: Row[Any]) -> BackchannelRequest:
         decided_at=row.decided_at,
         expires_at=row.expires_at,
         used=row.used_at is not None,
+        notify_sealed=None if row.notify_sealed is None else bytes(row.notify_sealed),
     )

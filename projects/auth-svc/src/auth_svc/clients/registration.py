@@ -8,6 +8,7 @@ import msgspec
 from auth_svc.clients import secrets, store
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
 from auth_svc.clients.authentication import METHODS
+from auth_svc.clients.backchannel import backchannel_problems
 from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
@@ -162,10 +163,6 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
     if not {TOKEN_EXCHANGE, JWT_BEARER, CIBA}.isdisjoint(new.grant_types) and not new.confidential:
         yield "token exchange, assertions and backchannel authentication are for confidential clients only"
-    if new.backchannel_token_delivery_mode not in {None, "poll"}:
-        yield "backchannel tokens are delivered to who polls"
-    if new.backchannel_user_code_parameter:
-        yield "there are no user codes for backchannel authentication"
     if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
         yield "authorization_code needs a redirect URI"
     if new.rotate_refresh_tokens is False and not new.confidential:
@@ -188,6 +185,7 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
     if problem is not None:
         yield problem
     yield from logout_address_problems(new)
+    yield from backchannel_problems(new)
 
 
 def _key_problems(new: NewClient) -> Iterable[str]:

@@ -52,6 +52,8 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """The key that the access token is bound to."""
     actor: Actor | None = None
     """Who acts for the subject (token exchange)."""
+    auth_req_id: str | None = None
+    """For tokens that are pushed: the request that they answer, which the ID token then names (CIBA section 10.3.1)."""
     issued_token_type: str | None = None
     """For token exchange: what the answer calls the token (RFC 8693 section 2.2.1)."""
     not_after: datetime | None = None

@@ -78,6 +78,9 @@ class IdClaims(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
     acr: str | None = None
     amr: tuple[str, ...] = ()
     sid: str | None = None
+    auth_req_id: str | None = msgspec.field(default=None, name="urn:openid:params:jwt:claim:auth_req_id")
+    rt_hash: str | None = msgspec.field(default=None, name="urn:openid:params:jwt:claim:rt_hash")
+    """Both of them where tokens are pushed (CIBA Core section 10.3.1)."""
 
 
 class TokenResponse(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
@@ -184,7 +187,7 @@ class TokenIssuer:
         id_token = None
         if authorized.id_token:
             id_token = self._id_token(
-                connection, authorized, client, access_token, subject=subject, issued_at=issued_at
+                connection, authorized, client, access_token, refresh_token, subject=subject, issued_at=issued_at
             )
             if authorized.session_id is not None and authorized.refresh_token is None:
                 self._parties.learn(
@@ -248,25 +251,27 @@ class TokenIssuer:
         authorized: Authorized,
         client: Client,
         access_token: str,
+        refresh_token: str | None,
         *,
         subject: str,
         issued_at: int,
     ) -> str:
-        digest = hashlib.sha512 if client.id_token_signed_response_alg == "EdDSA" else hashlib.sha256
-        hashed = digest(access_token.encode()).digest()
-        at_hash = base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
+        algorithm = client.id_token_signed_response_alg
+        pushed_refresh_token = None if authorized.auth_req_id is None else refresh_token
         claims = IdClaims(
             iss=self._issuer,
             sub=subject,
             aud=authorized.client_id,
             exp=issued_at + self._life_seconds,
             iat=issued_at,
-            at_hash=at_hash,
+            at_hash=_half_hash(access_token, algorithm),
             auth_time=None if authorized.auth_time is None else int(authorized.auth_time.timestamp()),
             nonce=authorized.nonce,
             acr=authorized.terms.acr,
             amr=authorized.amr,
             sid=authorized.session_id,
+            auth_req_id=authorized.auth_req_id,
+            rt_hash=None if pushed_refresh_token is None else _half_hash(pushed_refresh_token, algorithm),
         )
         payload = _encode(claims)
         wanted = authorized.terms.claims
@@ -274,7 +279,14 @@ class TokenIssuer:
             user = users.find(connection, authorized.subject)
             about = {} if user is None else users.claims_about(user, wanted.id_token)
             payload = _encode(about | msgspec.to_builtins(claims))
-        return self._keys.sign(client.id_token_signed_response_alg, "JWT", payload)
+        return self._keys.sign(algorithm, "JWT", payload)
+
+
+def _half_hash(token: str, algorithm: str) -> str:
+    """The left half of a token's hash, by the algorithm of the ID token's signature (OIDC Core section 3.1.3.6)."""
+    digest = hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256
+    hashed = digest(token.encode()).digest()
+    return base64.urlsafe_b64encode(hashed[: len(hashed) // 2]).rstrip(b"=").decode()
 
 
 def _may_act(authorized: Authorized, client: Client) -> Actor | None:

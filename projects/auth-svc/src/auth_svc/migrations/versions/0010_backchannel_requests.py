@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("resource", sa.Text, nullable=False),
         sa.Column("binding_message", sa.Text, nullable=True),
+        sa.Column("notify_sealed", sa.LargeBinary, nullable=True),
         sa.Column("status", sa.String(8), nullable=False),
         sa.Column("interval_seconds", sa.Integer, nullable=False),
         sa.Column("polled_at", UtcDateTime, nullable=True),
