@@ -105,7 +105,9 @@ def add_client(
     scope: Annotated[str, typer.Option(help="All that it may ask for, separated by spaces.")] = "",
     redirect_uri: Annotated[list[str] | None, typer.Option(help="Where codes may be sent; repeatable.")] = None,
     resource: Annotated[str | None, typer.Option(help="The resource server that it stands for.")] = None,
-    post_logout_redirect_uri: Annotated[list[str] | None, typer.Option(help="For after a sign-out; repeatable.")] = None,
+    post_logout_redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="For after a sign-out; repeatable.")
+    ] = None,
     backchannel_logout_uri: Annotated[str | None, typer.Option(help="Where it is told of a sign-out.")] = None,
     frontchannel_logout_uri: Annotated[str | None, typer.Option(help="Its page for a frame after a sign-out.")] = None,
     public: Annotated[bool, typer.Option("--public", help="It cannot keep a secret (apps on devices).")] = False,

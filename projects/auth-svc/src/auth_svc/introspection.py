@@ -163,6 +163,7 @@ class IntrospectionEndpoint:
                     exp=int(ends.timestamp()),
                     sub=self._subjects.of(client, grant.user_id),
                     iss=self._issuer,
+                    sid=grant.session_id,
                     grant_id=grant.grant_id,
                 )
             )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_svc.clients import redirect_uri_matches
-from auth_svc.code_flow.answer import form_target, location
+from auth_svc.code_flow.answer import location
 from auth_svc.code_flow.code import verifier_fits
 from auth_svc.code_flow.flow import AuthorizationRequest
 from auth_svc.code_flow.steps import Step, next_step
@@ -72,21 +72,6 @@ def test_who_must_be_asked(
         now=NOON + timedelta(seconds=10),
     )
     assert found is step
-
-
-@pytest.mark.parametrize(
-    ("uri", "source"),
-    [
-        ("https://shop.example/cb?x=1", "https://shop.example"),
-        ("https://shop.example:8443/cb", "https://shop.example:8443"),
-        ("http://127.0.0.1:53412/callback", "http://127.0.0.1:53412"),
-        ("http://[::1]:53412/callback", "http:"),
-        ("https://192.0.2.7/cb", "https:"),
-        ("com.example.app:/cb", "com.example.app:"),
-    ],
-)
-def test_content_security_policy_can_name_every_redirect_uri(uri: str, source: str) -> None:
-    assert form_target(uri) == source
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))

@@ -92,6 +92,9 @@ async def test_sid_of_logout_is_in_every_id_token_of_the_sign_in_2_1(
         "/token", {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}, client="web"
     )
     assert house.claims(tokens["id_token"])["sid"] == house.claims(refreshed.json()["id_token"])["sid"] == "s-1"
+    for kind in ("access_token", "refresh_token"):
+        told = await house.post("/introspect", {"token": refreshed.json()[kind]}, client="web")
+        assert told.json()["sid"] == "s-1"
 
 
 async def test_unanswered_logout_is_tried_again_with_a_fresh_token_2_8(

@@ -1,6 +1,5 @@
 """What goes back to the client, the code or the refusal, and how it travels: its response mode."""
 
-import re
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from auth_svc.code_flow.request import WayBack
 from auth_svc.errors import OAuthError
 from auth_svc.keys import KeyRing
-from auth_svc.web import Pages
+from auth_svc.web import Pages, csp_source
 from lib_one.event import Now
 
 _SIGNED_LIFE: Final = timedelta(minutes=2)
@@ -47,7 +46,7 @@ class Answers:
         return self._pages.render(
             request,
             "form_post.html",
-            form_targets=[form_target(back.redirect_uri)],
+            form_targets=[csp_source(back.redirect_uri)],
             scripted=True,
             action=back.redirect_uri,
             redirect_host=urlsplit(back.redirect_uri).hostname,
@@ -64,17 +63,3 @@ def location(redirect_uri: str, answer: dict[str, str]) -> str:
     """The address that brings `answer` to the client. What query it has is kept (RFC 6749 section 3.1.2)."""
     joint = "&" if "?" in redirect_uri else "?"
     return f"{redirect_uri}{joint}{urlencode(answer, quote_via=quote)}"
-
-
-def form_target(redirect_uri: str) -> str:
-    """The CSP source for `form-action` that lets a form of ours end at this redirect URI.
-
-    Host sources of CSP know names and 127.0.0.1 but no other address; private-use schemes have no host at all. For
-    those the scheme has to do.
-    """
-    parts = urlsplit(redirect_uri)
-    host = parts.hostname or ""
-    is_other_address = ":" in host or (host != "127.0.0.1" and re.fullmatch(r"[0-9.]+", host) is not None)
-    if parts.scheme not in {"http", "https"} or is_other_address:
-        return f"{parts.scheme}:"
-    return f"{parts.scheme}://{parts.netloc}"

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from auth_svc.clients import Client, Clients
 from auth_svc.code_flow import store
-from auth_svc.code_flow.answer import Answers, form_target
+from auth_svc.code_flow.answer import Answers
 from auth_svc.code_flow.code import Code
 from auth_svc.code_flow.flow import TooLargeForTheBrowser
 from auth_svc.code_flow.kept import REQUEST_URI, KeptRequests
@@ -31,7 +31,7 @@ from auth_svc.signin import (
     remember_consent,
 )
 from auth_svc.token import narrow
-from auth_svc.web import Fields, PageProblem, Pages, parse_fields, read_fields
+from auth_svc.web import Fields, PageProblem, Pages, csp_source, parse_fields, read_fields
 from lib_one.contracts.auth import ConsentGranted
 from lib_one.event import new_id
 
@@ -131,7 +131,7 @@ class CodeFlowPages:
         return self._pages.render(
             request,
             "consent.html",
-            form_targets=[form_target(asked.redirect_uri)],
+            form_targets=[csp_source(asked.redirect_uri)],
             action="/consent",
             sealed=sealed,
             client_name=client.client_name,
@@ -283,7 +283,7 @@ class CodeFlowPages:
             path=_consent_path(sealed),
             client_name=client.client_name,
             username=asked.login_hint,
-            form_target=form_target(asked.redirect_uri),
+            form_target=csp_source(asked.redirect_uri),
             again=again,
         )
 
