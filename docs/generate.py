@@ -279,6 +279,10 @@ def _below[T: type[Any]](cls: T) -> list[T]:
 
 NEXT = {
     "invalid_request": "Mend the request; `error_description` says what is wrong with it.",
+    "invalid_client_metadata": "Compare with [what may be registered](http-auth-svc.md#registration). The log of "
+    "auth-svc names the member.",
+    "invalid_redirect_uri": "Register `https://…`, `http://127.0.0.1/…` or `com.example.app:/…`, complete and without "
+    "fragment or wildcard.",
     "invalid_client": "Check the client's id and secret, and that it has not been disabled (`auth-svc clients list`).",
     "invalid_grant": "Start again from the sign-in. It will not become good by trying again.",
     "unauthorized_client": "An operator can register the client for this grant type.",

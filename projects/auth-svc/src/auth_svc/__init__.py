@@ -9,6 +9,7 @@
     /authorize  /consent                        code_flow/
     /device_authorization  /device              device_flow/
     /backchannel_authentication  /requests      backchannel_flow/
+    /client_registration                        registration/
     /introspect                                 introspection
     /revoke                                     revocation/
     /userinfo                                   userinfo

@@ -16,6 +16,7 @@ application = typer.Typer(
 application.add_typer(key_commands.keys, name="keys")
 application.add_typer(resource_commands.resources, name="resources")
 commands.clients.add_typer(client_commands.secrets, name="secrets")
+commands.clients.add_typer(client_commands.invitations, name="invitations")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
 

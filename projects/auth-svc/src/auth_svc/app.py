@@ -21,6 +21,7 @@ from auth_svc import (
     health,
     jwt_bearer,
     proofs,
+    registration,
     relying_parties,
     revocation,
     secret_key,
@@ -48,6 +49,7 @@ from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import GlobalTokenRevocation, LogoutPages
 from auth_svc.proofs import Possession
+from auth_svc.registration import RegistrationEndpoint
 from auth_svc.relying_parties import BACKCHANNEL_LOGOUT, BackChannelLogout, RelyingParties
 from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
@@ -150,6 +152,7 @@ class AuthService:
                 backchannel_flow.forget_expired,
                 grants.forget_expired,
                 proofs.forget_expired,
+                registration.forget_expired,
                 jwt_bearer.forget_expired,
                 signin.forget_expired,
                 relying_parties.forget_expired,
@@ -235,6 +238,17 @@ class AuthService:
             grant_types=token_endpoint.grant_types,
             push_required=settings.require_pushed_authorization_requests,
             fapi2=settings.profile == "fapi2",
+            registering=settings.registration != "closed",
+        )
+        registering = RegistrationEndpoint(
+            ledger,
+            self.clients,
+            self.registration,
+            self.resources,
+            self.revocation,
+            self.secret_key,
+            uri=f"{settings.issuer}/client_registration",
+            registering=settings.registration,
         )
         probes = health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected)
         machine = {
@@ -266,6 +280,7 @@ class AuthService:
                     )
                 }
             ),
+            "/client_registration": registering.endpoint,
             "/par": Endpoint(
                 {
                     "POST": PushedRequests(

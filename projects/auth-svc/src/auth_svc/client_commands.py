@@ -1,4 +1,4 @@
-"""What an operator does from the command line to the secrets of clients."""
+"""What an operator does from the command line to the secrets of clients, and to let clients register themselves."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from auth_svc.db import Connection
 
 secrets = typer.Typer(help="Secrets of a client: list, rotate, remove.", no_args_is_help=True)
+
+invitations = typer.Typer(
+    help="Initial access tokens, to register clients with: add, list, remove.", no_args_is_help=True
+)
 
 
 @secrets.command("list")
@@ -53,6 +57,44 @@ def remove_secret(
     if not operate(lambda app, connection: app.client_secrets.remove(connection, client_id, secret_id)):
         fail(f"{client_id} has no secret {secret_id}: see `auth-svc clients secrets list {client_id}`")
     typer.echo(f"The secret {secret_id} of {client_id} is removed.")
+
+
+@invitations.command("add")
+def add_invitation(
+    uses: Annotated[int, typer.Option(min=1, help="How many clients may be registered with it.")] = 1,
+    days: Annotated[float, typer.Option(min=0, help="For how long.")] = 7,
+) -> None:
+    """Make an initial access token (RFC 7591), shown once, alone on stdout."""
+    from auth_svc.registration import add_invitation as keep
+    from auth_svc.secret_key import new_token
+
+    token = new_token()
+
+    def work(app: "AuthService", connection: "Connection") -> None:
+        now = app.ledger.now()
+        keep(connection, token, uses=uses, now=now, expires_at=now + timedelta(days=days))
+
+    operate(work)
+    typer.echo(token)
+
+
+@invitations.command("list")
+def list_invitations() -> None:
+    """List the initial access tokens: id, uses that are left, until when. The tokens themselves are not kept."""
+    from auth_svc.registration import invitations as kept
+
+    for found in operate(lambda _app, connection: kept(connection)):
+        typer.echo(f"{found.token_id}  {found.uses_left} left  until {found.expires_at.isoformat(timespec='seconds')}")
+
+
+@invitations.command("remove")
+def remove_invitation(token_id: Annotated[str, typer.Argument(help="As `clients invitations list` shows it.")]) -> None:
+    """Make an initial access token worthless. Clients that were registered with it stay."""
+    from auth_svc.registration import remove_invitation as remove
+
+    if not operate(lambda _app, connection: remove(connection, token_id)):
+        fail(f"no initial access token has the id {token_id}: see `auth-svc clients invitations list`")
+    typer.echo(f"{token_id} is removed.")
 
 
 def _confidential(connection: "Connection", client_id: str) -> "Client":

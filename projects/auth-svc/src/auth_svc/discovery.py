@@ -18,7 +18,9 @@ from auth_svc.wire import Endpoint, Fixed
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
 
 
-def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool, fapi2: bool = False) -> dict[str, object]:
+def metadata(
+    issuer: str, *, grant_types: Iterable[str], push_required: bool, fapi2: bool = False, registering: bool = False
+) -> dict[str, object]:
     """Build the document, the same for both well-known addresses. `fapi2`: the rules for all clients are FAPI 2.0's."""
     document: dict[str, Any] = {
         "issuer": issuer,
@@ -69,6 +71,8 @@ def metadata(issuer: str, *, grant_types: Iterable[str], push_required: bool, fa
         "backchannel_token_delivery_modes_supported": ["poll", "ping", "push"],
         "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
+    if registering:
+        document["registration_endpoint"] = f"{issuer}/client_registration"
     return document | _fapi2(document) if fapi2 else document
 
 

@@ -83,6 +83,20 @@ class InvalidClient(OAuthError):  # noqa: N818
     description = "Client authentication failed."
 
 
+class InvalidClientMetadata(OAuthError):  # noqa: N818
+    """RFC 7591 section 3.2.2: metadata that are malformed, do not fit together or are not to be chosen."""
+
+    code = "invalid_client_metadata"
+    description = "The client metadata are malformed, do not fit together or ask for what is not given."
+
+
+class InvalidRedirectUri(OAuthError):  # noqa: N818
+    """RFC 7591 section 3.2.2: a redirect URI that cannot be registered."""
+
+    code = "invalid_redirect_uri"
+    description = "A redirect URI is not one that can be registered."
+
+
 class InvalidGrant(OAuthError):  # noqa: N818
     """The code, refresh token or device code is unknown, used, expired, revoked or somebody else's."""
 

@@ -68,6 +68,14 @@ class Settings(BaseSettings):
     """The rules for clients that are not registered with a profile of their own: OAuth 2.1 with the Security BCP, or
     the FAPI 2.0 Security Profile."""
 
+    registration: Literal["closed", "token", "open"] = "closed"
+    """Who may register clients at `/client_registration` (RFC 7591): nobody, who has an initial access token
+    (`auth-svc clients invitations add`), or everybody."""
+
+    allow_open_registration: bool = False
+    """Whether an issuer that is not on a loopback address may have `registration=open`: strangers then put their names
+    on the consent page."""
+
     require_pushed_authorization_requests: bool = False
     """Whether every client must send its authorization requests to `/par` (RFC 9126) instead of through the browser.
     Clients of the profile `fapi2` must in any case."""
@@ -138,6 +146,14 @@ class Settings(BaseSettings):
     def _public_needs_https(self) -> Self:
         if not self.loopback and urlsplit(self.issuer).scheme != "https":
             raise ValueError(f"{PREFIX}ISSUER: a public issuer must be https; http is for loopback addresses only")
+        return self
+
+    @model_validator(mode="after")
+    def _public_is_not_open(self) -> Self:
+        if self.registration == "open" and not self.loopback and not self.allow_open_registration:
+            raise ValueError(
+                f"{PREFIX}REGISTRATION: a public issuer is open only with {PREFIX}ALLOW_OPEN_REGISTRATION=true"
+            )
         return self
 
     @property

@@ -9,7 +9,7 @@ from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, FAPI_METHODS, 
 from auth_svc.clients.client_keys import ClientKeys
 from auth_svc.clients.fapi2 import fapi2_algorithms
 from auth_svc.clients.metadata import ClientMetadata
-from auth_svc.clients.redirects import redirect_uri_matches
+from auth_svc.clients.redirects import redirect_uri_matches, redirect_uri_problem
 from auth_svc.clients.registration import (
     FIRST_PARTY,
     ClientRegistration,
@@ -49,5 +49,6 @@ __all__ = [
     "forget_expired",
     "new_secret",
     "redirect_uri_matches",
+    "redirect_uri_problem",
     "sector_of",
 ]

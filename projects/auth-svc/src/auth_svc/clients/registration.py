@@ -1,5 +1,6 @@
 """Registration of clients by the operator: what a client may be, and the verbs to add and change one."""
 
+import hmac
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -124,6 +125,11 @@ class ClientRegistration:
         if other_secret:
             secrets.replace_all(connection, client.client_id, hashed, now=now)
         return other_secret or not set(known.scopes) <= set(client.scopes)
+
+    def holds_secret(self, client: store.Client, secret: str) -> bool:
+        """Whether this is a live secret of the client."""
+        shown, now = secrets.secret_hash(self._secrets, client.client_id, secret), self._ledger.now()
+        return any(hmac.compare_digest(held.secret_hash, shown) and held.live(now) for held in client.secrets)
 
     def _client(self, connection: Connection, new: NewClient) -> store.Client:
         problems = list(_problems(new, self._resources.read(connection).scopes))

@@ -147,6 +147,32 @@ class AuthenticationRequested(AuthFact, frozen=True, kw_only=True):
         return self.user_id
 
 
+@contract("client.changed.v1")
+class ClientChanged(AuthFact, frozen=True, kw_only=True):
+    """An application changed what is registered of it."""
+
+    client_id: str
+
+    def subject(self) -> str:
+        return self._subject("client", "changed")
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
+@contract("client.deleted.v1")
+class ClientDeleted(AuthFact, frozen=True, kw_only=True):
+    """An application ended its registration; a `ClientRevoked` goes with it."""
+
+    client_id: str
+
+    def subject(self) -> str:
+        return self._subject("client", "deleted")
+
+    def aggregate(self) -> str:
+        return self.client_id
+
+
 @contract("client.secret_added.v1")
 class ClientSecretAdded(AuthFact, frozen=True, kw_only=True):
     """A client has another secret."""

@@ -1,0 +1,20 @@
+"""Clients that register themselves (RFC 7591) and look after their registration (RFC 7592): /client_registration.
+
+    flow      what a stranger may register: rules without I/O
+    store     initial access tokens, and the tokens that clients manage their registration with
+    routes    the endpoint
+
+Who may register is a setting: nobody, who has an initial access token from the operator, or everybody.
+"""
+
+from auth_svc.registration.routes import RegistrationEndpoint
+from auth_svc.registration.store import Invitation, add_invitation, forget_expired, invitations, remove_invitation
+
+__all__ = [
+    "Invitation",
+    "RegistrationEndpoint",
+    "add_invitation",
+    "forget_expired",
+    "invitations",
+    "remove_invitation",
+]
