@@ -1,17 +1,15 @@
 """The device authorization flow (RFC 8628): sign in on one device by typing a short code on another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
 
-from lib_two.errors import IssuerUnavailable, OAuthError
+from lib_two.errors import IssuerUnavailable
 from lib_two.oauth_client import OAuthClient, TokenSet
+from lib_two.polling import Sleep, poll
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_SLOWER = timedelta(seconds=5)
-_SLOWEST = timedelta(seconds=60)
 
 
 class DeviceAuthorization(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +57,7 @@ async def wait(
     client: OAuthClient,
     authorization: DeviceAuthorization,
     *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> TokenSet:
     """Poll until somebody has typed the code and decided (RFC 8628 sections 3.4 and 3.5).
 
@@ -68,24 +66,15 @@ async def wait(
     Raises:
         OAuthError: declined (`access_denied`), too late (`expired_token`), or another refusal.
     """
-    interval = authorization.interval
-    pause = interval
-    form = {"grant_type": _GRANT, "device_code": authorization.device_code}
-    while True:
-        await sleep(pause.total_seconds())
-        if client.now() >= authorization.expires_at:
-            raise OAuthError("expired_token", "The code was not entered in time")
-        try:
-            return await client.token(form, scope=authorization.scope)
-        except OAuthError as error:
-            if error.code == "slow_down":
-                interval += _SLOWER
-            elif error.code != "authorization_pending":
-                raise
-            pause = interval
-        except IssuerUnavailable:
-            # Section 3.5 wants an exponential back-off when the connection fails.
-            pause = min(pause * 2, max(interval, _SLOWEST))
+    return await poll(
+        client,
+        {"grant_type": _GRANT, "device_code": authorization.device_code},
+        scope=authorization.scope,
+        interval=authorization.interval,
+        expires_at=authorization.expires_at,
+        too_late="The code was not entered in time",
+        sleep=sleep,
+    )
 
 
 class _Answer(msgspec.Struct):

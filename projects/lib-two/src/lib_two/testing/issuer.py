@@ -177,6 +177,10 @@ class FakeIssuer:
             if right.get("user_code") == user_code:
                 right["state"] = "approved" if approve else "denied"
 
+    def decide_backchannel(self, auth_req_id: str, *, approve: bool = True) -> None:
+        """What somebody answers who was asked over the back channel."""
+        self._rights[auth_req_id]["state"] = "approved" if approve else "denied"
+
     # HTTP.
 
     def _respond(self, asked: Asked) -> Answer:
@@ -200,13 +204,18 @@ class FakeIssuer:
                 return self._authorize(asked)
             case "/device_authorization":
                 return self._device(asked)
+            case "/backchannel_authentication":
+                return self._backchannel(asked)
             case "/userinfo":
                 claims = self._valid(asked.headers.get("authorization", "").removeprefix("Bearer "))
                 return Answer({"sub": claims["sub"]}) if claims else _error("invalid_token", 401)
         return Answer("not found", 404)
 
     def _metadata(self) -> dict[str, Any]:
-        names = ("token", "introspection", "revocation", "userinfo", "authorization", "device_authorization")
+        names = (
+            *("token", "introspection", "revocation", "userinfo", "authorization"),
+            *("device_authorization", "backchannel_authentication"),
+        )
         paths = {"introspection": "introspect", "revocation": "revoke", "authorization": "authorize"}
         return {
             "issuer": self.url,
@@ -266,6 +275,13 @@ class FakeIssuer:
             }
         )
 
+    def _backchannel(self, asked: Asked) -> Answer:
+        client_id = self._confidential(asked)
+        if client_id is None:
+            return _error("invalid_client", 401)
+        form = {"sub": self.subject, "client_id": client_id, "grant_id": new_id(), **asked.form}
+        return Answer({"auth_req_id": self._right("asked", state="pending", **form), "expires_in": 300, "interval": 1})
+
     def _token(self, asked: Asked) -> Answer:
         form = asked.form
         if self.refusal is not None:
@@ -285,13 +301,19 @@ class FakeIssuer:
                 right = self._use("refresh", form.get("refresh_token", ""), keep=not self.rotate)
                 return _error("invalid_grant") if right is None else self._tokens(right)
             case "urn:ietf:params:oauth:grant-type:device_code":
-                state = self._rights.get(form.get("device_code", ""), {}).get("state")
-                refusals = {"pending": "authorization_pending", "denied": "access_denied", None: "expired_token"}
-                if state != "approved":
-                    return _error(refusals[state])
-                right = self._use("device", form["device_code"])
-                return _error("expired_token") if right is None else self._tokens(right)
+                return self._decided("device", form.get("device_code", ""))
+            case "urn:openid:params:grant-type:ciba":
+                return self._decided("asked", form.get("auth_req_id", ""))
         return _error("unsupported_grant_type")
+
+    def _decided(self, kind: str, secret: str) -> Answer:
+        """What a poll is answered."""
+        state = self._rights.get(secret, {}).get("state")
+        refusals = {"pending": "authorization_pending", "denied": "access_denied", None: "expired_token"}
+        if state != "approved":
+            return _error(refusals[state])
+        right = self._use(kind, secret)
+        return _error("expired_token") if right is None else self._tokens(right)
 
     def _tokens(self, right: dict[str, str]) -> Answer:
         client_id, scope = right["client_id"], right["scope"]
@@ -307,7 +329,7 @@ class FakeIssuer:
         return Answer(body)
 
     def _right(self, kind: str, /, **right: str) -> str:
-        """Something that gets tokens: a code, a refresh token, a device code."""
+        """Something that gets tokens: a code, a refresh token, a device code, a request over the back channel."""
         secret = secrets.token_urlsafe(32)
         self._rights[secret] = {**right, "kind": kind}
         return secret
