@@ -48,8 +48,8 @@ async def test_code_works_once_and_its_replay_revokes_what_it_gave_oauth21_4_1_3
 
 async def test_of_parallel_redemptions_one_wins_and_the_grant_dies(person: Any, house: Any) -> None:
     code = await person.code()
-    answers = await asyncio.gather(*(person.redeem(code) for _ in range(8)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    answers = await asyncio.gather(*(person.redeem(code) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     assert await house.events("GrantRevoked")
 
 

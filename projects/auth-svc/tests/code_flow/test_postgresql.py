@@ -26,8 +26,8 @@ def settings(folder: Path, postgres: Any) -> Iterator[Settings]:
 
 async def test_code_is_redeemed_once_and_replay_revokes(person: Any, house: Any) -> None:
     code = await person.code(scope="openid offline_access shipments:read", nonce="n")
-    answers = await asyncio.gather(*(person.redeem(code) for _ in range(6)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 5
+    answers = await asyncio.gather(*(person.redeem(code) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     assert await house.events("GrantRevoked")
     tokens = next(answer for answer in answers if answer.status_code == 200).json()
     assert (await house.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
@@ -57,8 +57,8 @@ async def test_device_flow_and_its_parallel_polls(person: Any, house: Any) -> No
         "client_id": "cli-proj",
         "device_code": begun["device_code"],
     }
-    answers = await asyncio.gather(*(house.post("/token", form) for _ in range(6)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 5
+    answers = await asyncio.gather(*(house.post("/token", form) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
 
 
 async def test_parallel_guesses_all_count(person: Any) -> None:
