@@ -12,12 +12,12 @@ from auth_svc import clients, signin
 from auth_svc.clients.store import clients as clients_table
 from auth_svc.db import Ledger, metadata
 from auth_svc.device_flow import DeviceCode, store
-from auth_svc.device_flow.flow import INTERVAL, Approval, Device
+from auth_svc.device_flow.flow import Approval, Device
 from auth_svc.errors import OAuthError
 from auth_svc.resources import Resources, shipments
 from auth_svc.signin.flow import Session
 from auth_svc.signin.store import start_session
-from auth_svc.token import Authorized, Form
+from auth_svc.token import INTERVAL, Authorized, Form
 from auth_svc.users.store import User
 from auth_svc.users.store import add as add_user
 
