@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auth_svc import users
+from auth_svc import clients, users
 from auth_svc.settings import Settings
 from auth_svc.testing import SECRET, SEED, House, Person, settings_in
 from lib_one.http import Response
@@ -79,6 +79,26 @@ async def test_everything_of_the_person_ends_and_nothing_of_others(
     assert fact.data.aggregate() == user_id
     (fact,) = await house.events("UserRevoked")
     assert (fact.data.user_id, fact.data.client_id) == (user_id, "watch")  # type: ignore[attr-defined]
+
+
+async def test_a_pairwise_subject_names_its_person_too_rfc9493_3_2_4(person: Person, house: House) -> None:
+    new = clients.NewClient(
+        client_id="north",
+        client_name="North",
+        secret=SECRET,
+        grant_types=("authorization_code",),
+        scope="openid",
+        redirect_uris=("https://north.example/cb",),
+        subject_type="pairwise",
+    )
+    await house.app.ledger.database.work(lambda c: house.app.registration.add(c, new))
+    held, elsewhere = await house.tokens("clara", client="north", scope="openid"), await house.tokens("clara")
+    sub = house.claims(held["access_token"])["sub"]
+    assert sub != await clara(house)
+    house.clock.advance(timedelta(seconds=1))
+    assert (await revoke(house, {"format": "iss_sub", "iss": house.issuer, "sub": sub})).status_code == 204
+    assert not await house.active(elsewhere["access_token"])
+    assert (await revoke(house, {"format": "opaque", "id": "x" * 43})).status_code == 404
 
 
 async def test_relying_parties_are_told_and_the_person_signs_in_again(

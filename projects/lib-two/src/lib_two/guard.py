@@ -5,6 +5,7 @@ view cannot know, the issuer is asked; when the issuer does not answer either, t
 never accepted in doubt.
 """
 
+import re
 from collections import Counter, OrderedDict
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -19,10 +20,14 @@ from lib_two.introspection import Introspection
 from lib_two.metadata import IssuerMetadata
 from lib_two.possession import Possession, Shown
 from lib_two.revocation import RevocationView, State
-from lib_two.validation import LEEWAY, Claims, parse, validate
+from lib_two.validation import LEEWAY, Claims, claims_of, parse, validate
 
 SEEN = 10_000
 """Tokens remembered as valid, at most: about 30 MB if it is full."""
+
+
+_OPAQUE = re.compile(r"[A-Za-z0-9~+/_-]{1,1024}=*")
+"""The form of a token of RFC 6750 section 2.1, without a dot: what has dots is a JWT."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +66,8 @@ class Guard:
         now: The clock for `exp`, `iat` and their kin.
         nonce_key: With a key, proofs of bound tokens must repeat a nonce of ours (RFC 9449 section 9); 32 random bytes,
             the same in every process of the resource server.
+        opaque: Whether tokens may be opaque: then the issuer is asked what an unknown one means, once. Without it such
+            a token is refused at once, so that strangers cannot make us ask.
     """
 
     def __init__(
@@ -75,11 +82,13 @@ class Guard:
         now: Now = utc_now,
         metadata: IssuerMetadata | None = None,
         nonce_key: bytes | None = None,
+        opaque: bool = False,
     ) -> None:
         self.view = view
         self.metadata = metadata or IssuerMetadata(issuer, http, now=now)
         self._issuer = issuer
         self._audience = audience
+        self._opaque = opaque
         self._now = now
         self._introspection = Introspection(self.metadata, http, client_id=client_id, client_secret=client_secret)
         self.possession = Possession(audience, nonce_key=nonce_key)
@@ -147,6 +156,8 @@ class Guard:
 
     async def _first(self, token: str) -> Principal:
         """Validate a token that is not known yet."""
+        if self._opaque and _OPAQUE.fullmatch(token):
+            return _principal(await self._asked(token))
         self._counts["validated"] += 1
         unverified = parse(token)
         try:
@@ -157,25 +168,25 @@ class Guard:
         if key is None:
             raise InvalidToken(detail="the issuer has no such key")
         claims = validate(unverified, key=key, issuer=self._issuer, audience=self._audience, now=self._now())
-        return Principal(
-            subject=claims.subject,
-            client_id=claims.client_id,
-            scopes=claims.scopes,
-            roles=claims.roles,
-            session_id=claims.session_id,
-            grant_id=claims.grant_id,
-            token_id=claims.token_id,
-            expires_at=claims.expires_at,
-            claims=claims,
-        )
+        return _principal(claims)
 
-    async def _ask(self, token: str, principal: Principal) -> None:
+    async def _asked(self, token: str) -> Claims:
+        """What the issuer says of an opaque token. From then on the revocation view judges it like any other."""
+        found = await self._introspect(token)
+        if found is None:
+            raise InvalidToken(detail="the issuer says that it does not hold")
+        return claims_of(found, key_id="", issuer=self._issuer, audience=self._audience, now=self._now())
+
+    async def _introspect(self, token: str) -> bytes | None:
         self._counts["introspected"] += 1
         try:
-            active = await self._introspection.active(token)
+            return await self._introspection.claims(token)
         except IssuerUnavailable as error:
             self._counts["cannot_know"] += 1
             raise CannotKnow(str(error)) from error
+
+    async def _ask(self, token: str, principal: Principal) -> None:
+        active = await self._introspect(token) is not None
         # While the issuer was asked, the bus may have told us.
         if not active or self.view.revoked(principal.claims):
             raise InvalidToken("The access token was revoked or has expired.")
@@ -194,3 +205,17 @@ class Guard:
         """For `/ready` and metrics: the view's status, and what was decided how since the start."""
         counts = {name: self._counts[name] for name in ("seen", "validated", "introspected", "revoked", "cannot_know")}
         return {**self.view.status(), "checks": counts, "remembered": len(self._seen)}
+
+
+def _principal(claims: Claims) -> Principal:
+    return Principal(
+        subject=claims.subject,
+        client_id=claims.client_id,
+        scopes=claims.scopes,
+        roles=claims.roles,
+        session_id=claims.session_id,
+        grant_id=claims.grant_id,
+        token_id=claims.token_id,
+        expires_at=claims.expires_at,
+        claims=claims,
+    )

@@ -1,4 +1,4 @@
-"""Asking the issuer whether a token holds (RFC 7662), for the moments when the revocation view cannot know."""
+"""Asking the issuer whether a token holds (RFC 7662): an opaque one, or one that the revocation view cannot judge."""
 
 import asyncio
 import json
@@ -26,6 +26,14 @@ class Introspection:
     async def active(self, token: str) -> bool:
         """True if the issuer says that the token holds at this moment.
 
+        Raises:
+            IssuerUnavailable: no answer in time, or none that is one.
+        """
+        return await self.claims(token) is not None
+
+    async def claims(self, token: str) -> bytes | None:
+        """What the issuer says of a token that holds at this moment, as JSON; None if it does not hold.
+
         Answers are not kept and not shared: a request may only be let in by a question that was asked after it came.
 
         Raises:
@@ -51,4 +59,4 @@ class Introspection:
         active = answer.get("active") if isinstance(answer, dict) else None
         if not isinstance(active, bool):
             raise IssuerUnavailable("introspection was answered without `active`")
-        return active
+        return response.content if active else None

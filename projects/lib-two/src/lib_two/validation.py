@@ -59,7 +59,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     scopes: frozenset[str]
     key_id: str
-    """The key that signed."""
+    """The key that signed; empty for an opaque token."""
     session_id: str | None = None
     grant_id: str | None = None
     auth_time: datetime | None = None
@@ -127,11 +127,16 @@ def validate(
         raise InvalidToken(detail=f"signature: {type(error).__name__}") from error
     if not good:
         _refuse("the signature is wrong")
-    return _claims(unverified, issuer=issuer, audience=audience, now=now)
+    return claims_of(unverified.payload, key_id=unverified.key_id, issuer=issuer, audience=audience, now=now)
 
 
-def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datetime) -> Claims:
-    raw = json_object(verified.payload)
+def claims_of(payload: bytes, *, key_id: str, issuer: str, audience: str, now: datetime) -> Claims:
+    """Check claims that are known to be the issuer's, as JSON: it signed them, or has just said them.
+
+    Raises:
+        InvalidToken: they are not those of an access token for us, or it is not good now.
+    """
+    raw = json_object(payload)
     if raw.get("iss") != issuer:
         _refuse("iss is another")
     audiences = _texts(raw, "aud")
@@ -156,7 +161,7 @@ def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datet
         issued_at=issued_at,
         expires_at=expires_at,
         scopes=frozenset(scope.split()),
-        key_id=verified.key_id,
+        key_id=key_id,
         session_id=_id(raw, "sid") if "sid" in raw else None,
         grant_id=_id(raw, "grant_id") if "grant_id" in raw else None,
         auth_time=_time(raw, "auth_time") if "auth_time" in raw else None,
@@ -164,7 +169,7 @@ def _claims(verified: UnverifiedToken, *, issuer: str, audience: str, now: datet
         amr=_texts(raw, "amr") if "amr" in raw else (),
         roles=frozenset(_texts(raw, "roles")) if "roles" in raw else frozenset(),
         confirmation=_confirmation(raw) if "cnf" in raw else None,
-        payload=verified.payload,
+        payload=payload,
     )
 
 

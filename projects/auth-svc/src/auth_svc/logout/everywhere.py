@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from auth_svc import users
+from auth_svc import subjects, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import (
     AmbiguousSubject,
@@ -88,8 +88,8 @@ class GlobalTokenRevocation:
                 raise AmbiguousSubject
         else:
             known = not isinstance(subject, IssSub) or subject.iss == self._issuer
-            user_id = subject.sub if isinstance(subject, IssSub) else subject.id
-            user = await self._ledger.database.read(lambda c: users.find(c, user_id)) if known else None
+            name = subject.sub if isinstance(subject, IssSub) else subject.id
+            user = await self._ledger.database.read(lambda c: _named(c, name)) if known else None
             found = [] if user is None else [user.user_id]
         if not found:
             raise UnknownSubject
@@ -98,3 +98,9 @@ class GlobalTokenRevocation:
     def _end(self, connection: Connection, user_id: str, client_id: str) -> None:
         self._revocation.revoke_subject(connection, user_id)
         self._ledger.outbox.record(connection, UserRevoked(user_id=user_id, client_id=client_id))
+
+
+def _named(connection: Connection, name: str) -> users.User | None:
+    """Whom a `sub` means, a pairwise one included: whoever may revoke everything may do it by any name."""
+    user_id = subjects.user_of(connection, name) if subjects.could_be_pairwise(name) else name
+    return None if user_id is None else users.find(connection, user_id)

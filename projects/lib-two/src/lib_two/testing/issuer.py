@@ -63,6 +63,7 @@ class FakeIssuer:
         """Whether a refresh gives a new refresh token and uses up the old one."""
         self._now = now
         self._rights: dict[str, dict[str, str]] = {}
+        self._opaque: dict[str, dict[str, Any]] = {}
         self._used: set[str] = set()
         self._bus: Bus | None = None
         self._one_at_a_time = threading.Lock()
@@ -95,6 +96,12 @@ class FakeIssuer:
     def mint(self, subject: str, scope: str, *, client_id: str = "cli-proj", **claims: Any) -> str:
         """An access token. Claims are added or replaced by name; `None` takes one away."""
         return self.signer.sign(self.claims(subject, scope, client_id=client_id, **claims), type_="at+jwt")
+
+    def mint_opaque(self, subject: str, scope: str, *, client_id: str = "cli-proj", **claims: Any) -> str:
+        """An access token that only introspection understands, with these claims."""
+        token = secrets.token_urlsafe(32)
+        self._opaque[token] = self.claims(subject, scope, client_id=client_id, **claims)
+        return token
 
     def claims(self, subject: str, scope: str, *, client_id: str = "cli-proj", **claims: Any) -> dict[str, Any]:
         """The claims that `mint` would sign."""
@@ -227,7 +234,7 @@ class FakeIssuer:
         }
 
     def _valid(self, token: str) -> dict[str, Any] | None:
-        claims = self.signer.read(token)
+        claims = self._opaque.get(token) or self.signer.read(token)
         if claims is None or claims["exp"] <= self._now().timestamp() or self.revocations.hit(claims):
             return None
         return claims
