@@ -216,6 +216,32 @@ async def test_client_that_knows_only_the_address_of_the_api_gets_in_mcp(
         assert client.asked == ["shipments:read", "shipments:read shipments:write"]  # what it had, and what was missing
 
 
+async def test_client_that_nobody_knows_registers_itself_and_gets_in_mcp_rfc7591_3(tmp_path: Path) -> None:
+    async with (
+        services(tmp_path, registration="open") as (house, app_url),
+        web.client() as http,
+        web.client() as browser,
+    ):
+
+        async def itself(metadata: Metadata) -> str:
+            about_me = {
+                "client_name": "Notes",
+                "application_type": "native",
+                "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"],
+                "token_endpoint_auth_method": "none",
+            }
+            answer = await http.post(metadata["registration_endpoint"], json=about_me)
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["client_id"])
+
+        client = McpClient(app_url, http=http, person=Person(house, browser), register=itself)
+        assert (await client.request("GET", "/shipments")).status_code == 200
+        claims = house.claims(client.token["access_token"])
+        assert (claims["client_id"], claims["aud"]) == (client.client_id, app_url)
+
+
 async def test_token_for_another_resource_is_not_passed_on_mcp(tmp_path: Path) -> None:
     async with services(tmp_path) as (house, app_url), web.client() as http:
         token = (await house.tokens("clara", scope="openid profile"))["access_token"]
