@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -49,6 +50,16 @@ class Question:
     push_required: bool = False
     signed: bool = False
     """They stood in a request object."""
+
+    @cached_property
+    def scope(self) -> tuple[str, ...]:
+        """What was asked for, is known, and the client may have for these resources; in the order of the request.
+
+        Raises:
+            InvalidScope: it does not follow the grammar of RFC 6749 section 3.3.
+        """
+        asked = parse_scope(self.fields.get("scope"))
+        return self.resources.within(narrow(asked, self.client.scopes), self.fields.every("resource"))
 
 
 # --- what may be asked ---------------------------------------------------------------------------------------------
@@ -133,7 +144,7 @@ def pkce_is_s256(question: Question) -> None:
 
 def scope_leaves_something(question: Question) -> None:
     """OAuth 2.1 section 3.3 (RFC 6749): there is no default scope; unknown ones are left out, and some must remain."""
-    if not requested_scope(question):
+    if not question.scope:
         raise InvalidScope
 
 
@@ -174,7 +185,7 @@ def resources_are_known(question: Question) -> None:
 
 def scope_is_for_the_resources(question: Question) -> None:
     """RFC 8707 section 2.1: a code from which no token could come is none."""
-    question.resources.audience(requested_scope(question), question.fields.every("resource"))
+    question.resources.audience(question.scope, question.fields.every("resource"))
 
 
 def details_are_of_their_types(question: Question) -> None:
@@ -183,7 +194,7 @@ def details_are_of_their_types(question: Question) -> None:
     if not {detail["type"] for detail in details} <= set(question.client.authorization_details_types):
         raise InvalidAuthorizationDetails("a type that the client is not registered for")
     if details:
-        audience = question.resources.audience(requested_scope(question), question.fields.every("resource"))
+        audience = question.resources.audience(question.scope, question.fields.every("resource"))
         question.resources.check_details(details, audience)
 
 
@@ -249,16 +260,6 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
 )
 
 
-def requested_scope(question: Question) -> tuple[str, ...]:
-    """What was asked for, is known, and the client may have for these resources; in the order of the request.
-
-    Raises:
-        InvalidScope: it does not follow the grammar of RFC 6749 section 3.3.
-    """
-    asked = parse_scope(question.fields.get("scope"))
-    return question.resources.within(narrow(asked, question.client.scopes), question.fields.every("resource"))
-
-
 def requested_details(question: Question) -> tuple[Detail, ...]:
     """The parameter `authorization_details`.
 
@@ -278,7 +279,7 @@ def authorization_request(question: Question, *, subject: str | None, id: str, n
     for check in ORDER_OF_CHECKS:
         check(question)
     fields, client, back = question.fields, question.client, question.back
-    scope = requested_scope(question)
+    scope = question.scope
     wishes = read_claims(fields, client)
     return AuthorizationRequest(
         id=id,

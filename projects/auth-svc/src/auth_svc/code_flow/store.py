@@ -72,6 +72,7 @@ _CONSUME = (
     .where(codes.c.code_hash == bindparam("hash"), codes.c.used_at.is_(None), codes.c.expires_at > bindparam("now"))
     .values(used_at=bindparam("now"))
 )
+_KEEP_PUSHED = pushed_requests.insert()
 _TAKE = (
     update(pushed_requests)
     .where(
@@ -158,7 +159,7 @@ def answer(connection: Connection, request_id: str, *, now: datetime) -> bool:
 def keep_pushed(connection: Connection, asked: AuthorizationRequest, *, hashed: bytes, expires_at: datetime) -> None:
     """Keep a request that was pushed; of its reference only the hash."""
     connection.execute(
-        pushed_requests.insert(),
+        _KEEP_PUSHED,
         {
             "request_hash": hashed,
             "client_id": asked.client_id,

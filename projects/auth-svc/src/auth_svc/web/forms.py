@@ -5,6 +5,8 @@ Nothing here ends in a traceback or in a framework's own error: what cannot be r
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, overload
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -53,6 +55,20 @@ class Fields(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._all)
 
+    # The two of these that `Mapping` has are built on a KeyError for each name that is absent, and most are.
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+    @overload
+    def get[T](self, key: str, /, default: str | T) -> str | T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """The first value of `key`."""
+        values = self._all.get(key)
+        return default if values is None else values[0]
+
     def every(self, name: str) -> tuple[str, ...]:
         """All values of `name`, in order: for `resource`, the one parameter that may be repeated (RFC 8707 2)."""
         return tuple(self._all.get(name, ()))
@@ -65,7 +81,7 @@ class Fields(Mapping[str, str]):
     @property
     def has_control_characters(self) -> bool:
         """Whether a name or value holds what no text field and no OAuth parameter may (RFC 6749 appendix A)."""
-        return any(_CONTROL.search(text) for name, values in self._all.items() for text in (name, *values))
+        return _CONTROL.search("".join([*self._all, *chain.from_iterable(self._all.values())])) is not None
 
 
 def parse_fields(raw: bytes) -> Fields:
