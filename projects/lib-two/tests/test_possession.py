@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
@@ -323,3 +324,23 @@ async def test_bound_token_alone_is_refused_whoever_asks(issuer: FakeIssuer, tok
     with pytest.raises(InvalidToken):
         await guard.check(token)
     assert (await guard.check_again(token)).subject == "user-1"
+
+
+async def test_certificate_bound_token_needs_its_certificate_rfc8705_3(issuer: FakeIssuer, make_api: MakeApi) -> None:
+    der = b"a certificate"
+    token = issuer.mint("user-1", "shipments:read", cnf={"x5t#S256": encoded(sha256(der).digest())})
+    app = make_api()._transport.app  # type: ignore[attr-defined]
+
+    async def status(certificate: bytes | None) -> int:
+        async def with_tls(scope: Any, receive: Any, send: Any) -> None:
+            chain = [] if certificate is None else [ssl.DER_cert_to_PEM_cert(certificate)]
+            tls = {"client_cert_chain": chain, "client_cert_error": None}
+            await app({**scope, "extensions": {"tls": tls}}, receive, send)
+
+        async with web.client(base_url=RESOURCE, transport=web.ASGITransport(with_tls)) as client:
+            response = await client.get("/shipments", headers={"Authorization": f"Bearer {token}"})
+        return response.status_code
+
+    assert await status(der) == 200
+    assert await status(b"another") == 401
+    assert await status(None) == 401

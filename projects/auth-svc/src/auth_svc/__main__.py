@@ -38,7 +38,14 @@ def serve(
 
         app = create_app(settings)
         get_logger(__name__).info("listening", address=listener.getsockname()[:2], issuer=settings.issuer)
-        server.serve(app, listener, while_running=app.running(), trusted_proxies=settings.trusted_proxies)
+        server.serve(
+            app,
+            listener,
+            while_running=app.running(),
+            trusted_proxies=settings.trusted_proxies,
+            certificate_header=settings.client_certificate_header,
+            certificate_verified_header=settings.client_certificate_verified_header,
+        )
 
 
 @application.command()

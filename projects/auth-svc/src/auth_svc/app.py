@@ -238,6 +238,7 @@ class AuthService:
             grant_types=token_endpoint.grant_types,
             push_required=settings.require_pushed_authorization_requests,
             fapi2=settings.profile == "fapi2",
+            certificates=bool(settings.client_certificate_header),
             registering=settings.registration != "closed",
         )
         registering = RegistrationEndpoint(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from auth_svc.clients import ASSERTION_ALGORITHMS, CONFIDENTIAL_METHODS, FAPI_METHODS, METHODS, fapi2_algorithms
+from auth_svc.clients import ASSERTION_ALGORITHMS, FAPI_METHODS, METHODS, TLS_METHODS, fapi2_algorithms
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
 from auth_svc.protocol import RESPONSE_MODES
@@ -19,9 +19,19 @@ _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public,
 
 
 def metadata(
-    issuer: str, *, grant_types: Iterable[str], push_required: bool, fapi2: bool = False, registering: bool = False
+    issuer: str,
+    *,
+    grant_types: Iterable[str],
+    push_required: bool,
+    fapi2: bool = False,
+    registering: bool = False,
+    certificates: bool = False,
 ) -> dict[str, object]:
-    """Build the document, the same for both well-known addresses. `fapi2`: the rules for all clients are FAPI 2.0's."""
+    """Build the document, the same for both well-known addresses.
+
+    `fapi2`: the rules for all clients are FAPI 2.0's. `certificates`: those of clients are seen (RFC 8705).
+    """
+    methods = [method for method in METHODS if certificates or method not in TLS_METHODS]
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -45,9 +55,10 @@ def metadata(
         "grant_types_supported": list(grant_types),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "token_endpoint_auth_methods_supported": list(METHODS),
-        "revocation_endpoint_auth_methods_supported": list(METHODS),
-        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
+        "tls_client_certificate_bound_access_tokens": certificates,
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
@@ -84,7 +95,8 @@ def _fapi2(document: dict[str, Any]) -> dict[str, object]:
     algorithms = {
         name: fapi2_algorithms(values) for name, values in document.items() if name.endswith("_alg_values_supported")
     }
-    methods = [method for method in METHODS if method in FAPI_METHODS]
+    offered = document["token_endpoint_auth_methods_supported"]
+    methods = [method for method in offered if method in FAPI_METHODS]
     return algorithms | {
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,

@@ -251,6 +251,12 @@ class ProofRequired(InvalidProof):
     description = "The client must prove to have a key: send a DPoP proof."
 
 
+class CertificateRequired(InvalidRequest):
+    """RFC 8705 section 3: tokens of this client are bound to its certificate, and the connection has none."""
+
+    description = "The client must connect with its TLS certificate."
+
+
 class UseDpopNonce(OAuthError):  # noqa: N818
     """RFC 9449 section 8: the proof must repeat a nonce, which the answer has in the header `DPoP-Nonce`."""
 

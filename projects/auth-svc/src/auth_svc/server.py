@@ -9,6 +9,9 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from lib_one.client_certificate import ForwardedCertificate
 
 GRACE = 2
 """Seconds that requests under way get to finish."""
@@ -59,11 +62,24 @@ def serve(
     *,
     while_running: AbstractAsyncContextManager[None],
     trusted_proxies: str = "",
+    certificate_header: str = "",
+    certificate_verified_header: str = "",
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, inside of `while_running`: what that raises at its start is raised here.
 
     (As an ASGI lifespan it would be a traceback in uvicorn's log.)
     """
+    if trusted_proxies:
+        # A forwarded address is what a stranger says, unless a proxy of ours says it (RFC 9700 section 4.13).
+        application = ProxyHeadersMiddleware(application, trusted_proxies)  # type: ignore[arg-type,assignment]
+    if certificate_header:
+        # Outermost: it must see the proxy's own address.
+        application = ForwardedCertificate(
+            application,
+            header=certificate_header,
+            verified_header=certificate_verified_header,
+            trusted_proxies=trusted_proxies,
+        )
     config = uvicorn.Config(
         application,
         loop="uvloop",
@@ -73,9 +89,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        # A forwarded address is what a stranger says, unless a proxy of ours says it (RFC 9700 section 4.13).
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     """Addresses or networks, separated by commas, of the reverse proxies in front: from them `X-Forwarded-For` and
     `X-Forwarded-Proto` are believed. Limits on guessing count by address, so behind a proxy this must be set."""
+
+    client_certificate_header: str = ""
+    """The header in which those proxies send the TLS certificate of a client (RFC 8705), such as `Client-Cert` (RFC
+    9440) or one that holds nginx's `$ssl_client_escaped_cert`. They must drop it from what clients send. Empty: clients
+    cannot use certificates."""
+
+    client_certificate_verified_header: str = ""
+    """The header in which they say `SUCCESS` if an authority that they trust issued it (nginx's `$ssl_client_verify`).
+    Without it only self-signed certificates, whose keys are registered, prove who a client is."""
 
     nats_url: str = "nats://127.0.0.1:8402"
     """Where the bus is. While it is away, events wait in the outbox."""
@@ -160,6 +169,15 @@ class Settings(BaseSettings):
     def path(self) -> str:
         """The path of the issuer, such as `/auth`; empty if it has none."""
         return urlsplit(self.issuer).path
+
+    @model_validator(mode="after")
+    def _certificates_come_from_proxies(self) -> Self:
+        if self.client_certificate_header:
+            if not self.trusted_proxies:
+                raise ValueError(f"{PREFIX}CLIENT_CERTIFICATE_HEADER needs {PREFIX}TRUSTED_PROXIES")
+            for entry in self.trusted_proxies.split(","):
+                ip_network(entry.strip(), strict=False)  # a certificate that anybody may claim to have is none
+        return self
 
     @property
     def loopback(self) -> bool:

@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
+from lib_one.client_certificate import client_certificate
 from lib_one.observe import get_logger
 from lib_two.errors import (
     CannotKnow,
@@ -102,8 +103,10 @@ def shown_token(request: HTTPConnection) -> Shown:
     if match is None:
         raise MalformedRequest("The Authorization header is not `Bearer` or `DPoP` and one token.")
     scheme = match[1].lower()
+    certificate = client_certificate(request.scope)
+    der = None if certificate is None else certificate.der
     if scheme == "bearer":
-        return Shown(token=match[2])
+        return Shown(token=match[2], certificate=der)
     path: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     return Shown(
         token=match[2],
@@ -111,6 +114,7 @@ def shown_token(request: HTTPConnection) -> Shown:
         method=request.scope["method"],
         path=path.decode("latin-1"),
         proofs=tuple(request.headers.getlist("dpop")),
+        certificate=der,
     )
 
 

@@ -1,4 +1,4 @@
-"""Bound tokens where they arrive: whoever shows one has the key that it is bound to (RFC 9449 section 7).
+"""Bound tokens where they arrive: whoever shows one has the key that it is bound to (RFC 9449 section 7, RFC 8705).
 
 A proof is good once: those that were shown lie in memory for as long as they could come again. Processes that stand in
 for each other do not know of each other's; a nonce key that they share shortens what a thief of proofs could do there.
@@ -52,6 +52,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Of the request, as it was sent, without the query."""
     proofs: tuple[str, ...] = ()
     """The `DPoP` headers."""
+    certificate: bytes | None = None
+    """The client's TLS certificate, as DER; the handshake proved that it has the key."""
 
 
 class Possession:
@@ -75,10 +77,15 @@ class Possession:
         """Hold what was shown against the key that the token is bound to.
 
         Raises:
-            InvalidToken: a bound token came as `Bearer` or with another key, or an unbound one as `DPoP`.
+            InvalidToken: a bound token came as `Bearer`, with another key or without its certificate, or an unbound
+                one as `DPoP`.
             InvalidProof: there is no proof, or it is not good for this request and this token.
             NonceNeeded: it lacks the nonce that it must have.
         """
+        if confirmation is not None and confirmation.x5t_s256 is not None:
+            found = None if shown.certificate is None else _encoded(sha256(shown.certificate).digest())
+            if found != confirmation.x5t_s256:
+                raise InvalidToken(detail="bound to another certificate")  # RFC 8705 section 3
         jkt = None if confirmation is None else confirmation.jkt
         if (jkt is not None) != (shown.scheme == "dpop"):
             raise InvalidToken(detail="a bound token as Bearer, or an unbound one as DPoP")
@@ -141,8 +148,7 @@ class Possession:
             raise InvalidProof(detail="iat")
         if not -AHEAD.total_seconds() <= now.timestamp() - issued_at <= OLDEST.total_seconds():
             raise InvalidProof(detail="iat is too old, or in the future")
-        expected = urlsafe_b64encode(sha256(shown.token.encode()).digest()).rstrip(b"=")
-        if not isinstance(ath, str) or not hmac.compare_digest(ath.encode(errors="replace"), expected):
+        if ath != _encoded(sha256(shown.token.encode()).digest()):
             raise InvalidProof(detail="ath is not the hash of the token")
 
     def _check_nonce(self, claims: Mapping[str, Any], now: datetime) -> None:
@@ -156,7 +162,7 @@ class Possession:
     @staticmethod
     def _nonce(key: bytes, at: datetime) -> str:
         step = int(at.timestamp() // NONCE_LIFE.total_seconds())
-        return urlsafe_b64encode(hmac.digest(key, str(step).encode(), "sha256")[:16]).rstrip(b"=").decode()
+        return _encoded(hmac.digest(key, str(step).encode(), "sha256")[:16])
 
     def _use(self, proof_hash: bytes, now: datetime) -> None:
         """Use a proof up."""
@@ -166,6 +172,10 @@ class Possession:
             raise InvalidProof(detail="jti was used before")
         self._used[proof_hash] = now + OLDEST + AHEAD
         self._in_order.append(proof_hash)
+
+
+def _encoded(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _normal(uri: str) -> _Uri:

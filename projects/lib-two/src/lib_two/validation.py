@@ -43,8 +43,10 @@ class UnverifiedToken(msgspec.Struct, frozen=True):
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
     """The key that whoever shows a token must have: the claim `cnf` (RFC 7800)."""
 
-    jkt: str
+    jkt: str | None = None
     """Thumbprint of the DPoP key (RFC 9449 section 6)."""
+    x5t_s256: str | None = None
+    """Hash of the client's certificate (RFC 8705 section 3.1)."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,9 +178,12 @@ def claims_of(payload: bytes, *, key_id: str, issuer: str, audience: str, now: d
 def _confirmation(raw: Mapping[str, Any]) -> Confirmation:
     """What the token is bound to. A binding that is not understood is not ignored: nobody could prove it here."""
     cnf = raw["cnf"]
-    if not isinstance(cnf, dict) or set(cnf) != {"jkt"}:
+    if not isinstance(cnf, dict) or not cnf or not set(cnf) <= {"jkt", "x5t#S256"}:
         _refuse("cnf is not understood")
-    return Confirmation(jkt=_id(cnf, "jkt"))
+    return Confirmation(
+        jkt=_id(cnf, "jkt") if "jkt" in cnf else None,
+        x5t_s256=_id(cnf, "x5t#S256") if "x5t#S256" in cnf else None,
+    )
 
 
 def _refuse(detail: str) -> NoReturn:

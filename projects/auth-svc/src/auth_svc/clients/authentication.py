@@ -6,6 +6,7 @@ import hashlib
 import hmac
 
 from auth_svc.clients.assertions import PRIVATE_KEY_JWT, Assertions
+from auth_svc.clients.certificates import TLS_METHODS, is_client, shown_certificate
 from auth_svc.clients.secrets import secret_hash
 from auth_svc.clients.store import Client, Clients
 from auth_svc.errors import InvalidClient, InvalidRequest, MalformedEncoding, TwoAuthenticationMethods
@@ -13,17 +14,17 @@ from auth_svc.secret_key import KeyedHash
 from auth_svc.wire import Form, Request, form_decode
 from lib_one.event import Now
 
-METHODS = ("client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT, "none")
-"""For the metadata."""
+METHODS = ("client_secret_basic", "client_secret_post", PRIVATE_KEY_JWT, *TLS_METHODS, "none")
+"""For the metadata; those by certificate only where certificates are seen."""
 CONFIDENTIAL_METHODS = tuple(method for method in METHODS if method != "none")
-FAPI_METHODS = frozenset({PRIVATE_KEY_JWT})
+FAPI_METHODS = frozenset({PRIVATE_KEY_JWT, *TLS_METHODS})
 """FAPI 2.0 section 5.3.2.1."""
 _PROVEN = 1024
 """How many good proofs are remembered."""
 
 
 class ClientAuthentication:
-    """Basic (form-decoded, as RFC 6749 section 2.3.1 says), in the body, by assertion, or none for public clients.
+    """Basic (form-decoded, as RFC 6749 section 2.3.1 says), in the body, by assertion, by certificate, or not at all.
 
     Each client has one way, the one that it is registered for (OIDC Core section 9).
     """
@@ -58,7 +59,7 @@ class ClientAuthentication:
             if client_id is None:
                 raise InvalidClient("no client_id")
             if secret is None:
-                client = self._registered_for("none", client_id)
+                client = self._without_a_secret(request, client_id)
             else:
                 client, _ = self._check("client_secret_post", client_id, secret)
         elif in_body:
@@ -82,6 +83,16 @@ class ClientAuthentication:
             raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
         if form.get("client_id", client_id) != client_id:
             raise InvalidRequest("client_id differs from the one in the header")
+        return client
+
+    def _without_a_secret(self, request: Request, client_id: str) -> Client:
+        """A public client, or one that its connection proves (RFC 8705 section 2)."""
+        client = self._clients.find(client_id)
+        if client is None or client.token_endpoint_auth_method not in TLS_METHODS:
+            return self._registered_for("none", client_id)
+        shown = shown_certificate(request)
+        if shown is None or not is_client(client, shown, now=self._now()):
+            raise InvalidClient(f"{client_id}: no certificate, or not its own")
         return client
 
     def _registered_for(self, method: str, client_id: str) -> Client:

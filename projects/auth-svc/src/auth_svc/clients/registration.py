@@ -10,6 +10,7 @@ from auth_svc.clients import secrets, store
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
 from auth_svc.clients.authentication import METHODS
 from auth_svc.clients.backchannel import backchannel_problems
+from auth_svc.clients.certificates import name_problems
 from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
@@ -158,6 +159,7 @@ def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
         yield f"unknown authentication method {new.token_endpoint_auth_method!r}"
     elif new.token_endpoint_auth_method.startswith("client_secret_") != (new.secret is not None):
         yield f"{new.token_endpoint_auth_method} and the secret do not fit together"
+    yield from name_problems(new)
     yield from _key_problems(new)
     if new.secret is not None and len(new.secret) < SHORTEST_SECRET:
         yield f"the secret is shorter than {SHORTEST_SECRET} characters"

@@ -1,4 +1,4 @@
-"""Proofs of possession: who asks for a bound token, or shows one, has the key that it is bound to (RFC 9449).
+"""Proofs of possession: who asks for a bound token, or shows one, has the key that it is bound to (RFC 9449, RFC 8705).
 
 flow         what a DPoP proof must say: rules without I/O
 nonces       values that a fresh proof must repeat; nothing of them is kept

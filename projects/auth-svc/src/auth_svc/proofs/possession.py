@@ -1,12 +1,13 @@
 """The key behind a request: what /token binds tokens to, and what must come with a bound token."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from auth_svc.clients import Client
+from auth_svc.clients import Client, shown_certificate
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InvalidProof, ProofRequired, RepeatedParameter, UseDpopNonce
+from auth_svc.errors import CertificateRequired, InvalidProof, ProofRequired, RepeatedParameter, UseDpopNonce
 from auth_svc.grants import Confirmation
 from auth_svc.proofs import store
 from auth_svc.proofs.flow import AHEAD, OLDEST, ProofReader, check
@@ -22,10 +23,9 @@ class Shown(NamedTuple):
     """A key that somebody has just proved to have."""
 
     confirmation: Confirmation
-    proof_hash: bytes
-    expires_at: datetime
-    """When the proof is too old to be shown again."""
-    headers: Headers
+    used: tuple[bytes, datetime] | None = None
+    """Hash of the proof, and when it is too old to be shown again. None: the TLS handshake was the proof."""
+    headers: Sequence[tuple[bytes, bytes]] = ()
     """For the answer: the next nonce, if there is another one by now (RFC 9449 section 8.2)."""
 
 
@@ -45,14 +45,13 @@ class Possession:
 
         Raises:
             ProofRequired: its tokens are bound to a key (RFC 9449 section 5.2, FAPI 2.0 section 5.3.2.1).
+            CertificateRequired: they are bound to its certificate (RFC 8705 section 3).
             InvalidProof: the proof is not good for this request.
             UseDpopNonce: it lacks the nonce that it must have.
         """
         raw = _header(request)
         if raw is None:
-            if owed and (client.dpop_bound_access_tokens or client.fapi2):
-                raise ProofRequired(client.client_id)
-            return None
+            return self._certified(request, client) if owed else None
         return self._shown(raw, request, uri=uri, access_token=None, fapi2=client.fapi2)
 
     def of_token(self, request: Request, access_token: str, *, uri: str, fapi2: bool) -> Shown | None:
@@ -71,8 +70,24 @@ class Possession:
         Raises:
             InvalidProof: it was shown before.
         """
-        if not store.consume(connection, shown.proof_hash, expires_at=shown.expires_at):
+        if shown.used is None:
+            return
+        proof_hash, expires_at = shown.used
+        if not store.consume(connection, proof_hash, expires_at=expires_at):
             raise InvalidProof("jti was used before")
+
+    @staticmethod
+    def _certified(request: Request, client: Client) -> Shown | None:
+        """The certificate of a client that sent no proof, if its tokens are to be bound to that."""
+        if client.tls_client_certificate_bound_access_tokens or client.fapi2:
+            certificate = shown_certificate(request)
+            if certificate is not None:
+                return Shown(Confirmation(x5t_s256=certificate.x5t_s256))
+        if client.tls_client_certificate_bound_access_tokens:
+            raise CertificateRequired(client.client_id)
+        if client.dpop_bound_access_tokens or client.fapi2:
+            raise ProofRequired(client.client_id)
+        return None
 
     def _shown(self, raw: bytes, request: Request, *, uri: str, access_token: str | None, fapi2: bool) -> Shown:
         proof, now = self._read(raw), self._ledger.now()
@@ -87,7 +102,7 @@ class Possession:
         # The same `jti` for another address, or of another key, is another proof.
         proof_hash = hashlib.sha256(f"{proof.jkt}\0{uri}\0{proof.jti}".encode(errors="surrogatepass")).digest()
         expires_at = datetime.fromtimestamp(proof.issued_at, UTC) + OLDEST + AHEAD
-        return Shown(Confirmation(jkt=proof.jkt), proof_hash, expires_at, headers)
+        return Shown(Confirmation(jkt=proof.jkt), (proof_hash, expires_at), headers)
 
 
 def _header(request: Request) -> bytes | None:

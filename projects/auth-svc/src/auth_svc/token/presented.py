@@ -1,8 +1,8 @@
 """Access tokens that are shown to this server as a resource (RFC 6750, RFC 9449 section 7): /userinfo and its kin."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from auth_svc.clients import Clients
+from auth_svc.clients import Clients, shown_certificate
 from auth_svc.db import Ledger
 from auth_svc.errors import InvalidProof, InvalidRequest, InvalidToken, OAuthError, UseDpopNonce
 from auth_svc.proofs import PROOF_ALGORITHMS, Possession
@@ -55,10 +55,14 @@ class PresentedTokens:
 
     async def _proven(
         self, request: Request, token: str, claims: AccessClaims, *, scheme: bytes, uri: str
-    ) -> list[tuple[bytes, bytes]]:
+    ) -> Sequence[tuple[bytes, bytes]]:
         """Hold the key behind the request against the one of the token. A bound token is no bearer token, nor the
         other way round (section 7.2). Returns headers for the answer.
         """
+        if claims.cnf is not None and claims.cnf.x5t_s256 is not None:
+            certificate = shown_certificate(request)
+            if certificate is None or certificate.x5t_s256 != claims.cnf.x5t_s256:
+                raise InvalidToken("bound to another certificate")  # RFC 8705 section 3
         jkt = None if claims.cnf is None else claims.cnf.jkt
         if scheme == b"bearer":
             if jkt is not None:
