@@ -187,6 +187,20 @@ async def test_a_message_that_cannot_be_composed_is_tried_again(office: Office) 
     assert office.taken == []
 
 
+async def test_a_failure_that_nobody_thought_of_backs_off_too(office: Office) -> None:
+    async def broken(_request: Request) -> Response:
+        raise ZeroDivisionError
+
+    office.answers["hello.example"] = broken
+    await office.post()
+    async with in_background(office.worker().run()):
+        await eventually(lambda: _has(office, 1))
+        office.answers.clear()
+        office.clock.advance(timedelta(seconds=5))
+        await eventually(office.all_settled)
+    assert len(office.taken) == 2
+
+
 async def test_nobody_to_tell_is_done(office: Office) -> None:
     office.composed["gone"] = lambda _payload: None
     await office.post(kind="gone")

@@ -12,7 +12,7 @@ from functools import partial
 
 from auth_svc.db import Connection, Ledger
 from auth_svc.deliveries import store
-from auth_svc.deliveries.flow import Compose, Delivery, back_off
+from auth_svc.deliveries.flow import Compose, Delivery, Message, back_off
 from auth_svc.deliveries.posting import Deliveries
 from lib_one.contracts.auth import DeliveryAbandoned, DeliveryMade
 from lib_one.http import AsyncClient, HTTPError, InvalidURL
@@ -108,21 +108,22 @@ class DeliveryWorker:
         """Send it once; what is wrong, or None if there is nothing left to do."""
         try:
             message = self._composers[delivery.kind](delivery.payload)
+            if message is None:
+                return None
+            problem = await self._send(message)
         except Exception as error:
-            _log.exception("delivery not composed", delivery_id=delivery.delivery_id, kind=delivery.kind)
-            return type(error).__name__
-        if message is None:
-            return None
-        problem = await self._send(message.url, message.headers, message.body)
+            # Whatever it is: it backs off like a client that is away, and ends some day.
+            _log.exception("delivery broke", delivery_id=delivery.delivery_id, kind=delivery.kind)
+            problem = type(error).__name__
         if problem is None:
             self._failing.discard(delivery.client_id)
         else:
             self._failing.add(delivery.client_id)
         return problem
 
-    async def _send(self, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
+    async def _send(self, message: Message) -> str | None:
         try:
-            response = await self._web.post(url, content=body, headers=headers)
+            response = await self._web.post(message.url, content=message.body, headers=message.headers)
         except (HTTPError, InvalidURL) as error:
             return type(error).__name__  # its words may quote the address, and an address can hold a secret
         # A redirect is none of ours to follow, and so a failure like every other.
