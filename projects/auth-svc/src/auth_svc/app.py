@@ -247,6 +247,7 @@ class AuthService:
             self.registration,
             self.resources,
             self.revocation,
+            self.outside,
             self.secret_key,
             uri=f"{settings.issuer}/client_registration",
             registering=settings.registration,

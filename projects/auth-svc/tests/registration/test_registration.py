@@ -167,7 +167,7 @@ async def test_a_web_client_uses_https_and_a_native_one_need_not_oidc_registrati
         {"logo_uri": "http://reader.example/logo.png"},
         {"policy_uri": "https://user@reader.example/"},
         {"initiate_login_uri": "nonsense"},
-        {"subject_type": "pairwise"},
+        {"subject_type": "pairwise", "redirect_uris": ["https://a.example/cb", "https://b.example/cb"]},
         {"subject_type": "other"},
         {"application_type": "other"},
         {"default_max_age": "soon"},

@@ -115,8 +115,9 @@ def _problems(metadata: ClientMetadata) -> Iterable[str]:
         yield "response_types do not fit grant_types"
     if not set(metadata.grant_types) - {REFRESH_TOKEN}:
         yield "grant_types name none that begins anything"
-    if metadata.subject_type != "public":
-        yield "subject_type is public"
+    if metadata.subject_type == "pairwise" and DEVICE_CODE in metadata.grant_types:
+        # A sector is proved by redirect URIs: who is answered elsewhere could say to be of anybody's.
+        yield "pairwise is for clients that are answered at their redirect URIs only"
 
 
 def _check_kind(metadata: ClientMetadata) -> None:

@@ -1,11 +1,19 @@
 """/client_registration: POST registers a client, GET, PUT and DELETE with its token look after it (RFC 7591, 7592)."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import quote
 
 from auth_svc import clients
-from auth_svc.clients import Client, ClientRegistration, Clients, RegistrationError
+from auth_svc.clients import (
+    Client,
+    ClientRegistration,
+    Clients,
+    NewClient,
+    RegistrationError,
+    fetched_sector_problem,
+)
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import (
     AccessDenied,
@@ -18,9 +26,10 @@ from auth_svc.registration import flow, store
 from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey, new_token
-from auth_svc.signin import TooManyAttempts, network_of, take_attempt
+from auth_svc.signin import Limit, TooManyAttempts, network_of, take_attempt
 from auth_svc.wire import NO_STORE, Endpoint, Request, Response, error_response, json_response
 from lib_one.contracts.auth import ClientChanged, ClientDeleted
+from lib_one.http import AsyncClient
 
 type Registering = Literal["closed", "token", "open"]
 
@@ -37,6 +46,7 @@ class RegistrationEndpoint:
         registration: ClientRegistration,
         resources: Resources,
         revocation: Revocation,
+        outside: AsyncClient,
         secret_key: SecretKey,
         *,
         uri: str,
@@ -47,6 +57,7 @@ class RegistrationEndpoint:
         self._registration = registration
         self._resources = resources
         self._revocation = revocation
+        self._outside = outside
         self._limit_hash = secret_key.hasher("registration limit")
         self._uri = uri
         self._registering = registering
@@ -62,8 +73,14 @@ class RegistrationEndpoint:
         said = flow.read(await request.body())
         secret, management = new_token(), new_token()
         new = flow.wanted(said, client_id=flow.new_client_id(), secret=secret, scopes=self._resources.catalogue.scopes)
-        network = network_of((request.scope.get("client") or ("",))[0])
-        limits = (self._limit_hash(network), flow.FROM_ONE_ADDRESS), (self._limit_hash("all"), flow.IN_ALL)
+        limits = self._limits(request)
+
+        def admit(connection: Connection) -> None:
+            now = self._ledger.now()
+            if token is None:
+                take_attempt(connection, limits, now=now)
+            elif not store.is_invited(connection, token, now=now):
+                raise InvalidToken("an initial access token that is none, expired or used up")
 
         def unit(connection: Connection) -> Client:
             now = self._ledger.now()
@@ -77,13 +94,14 @@ class RegistrationEndpoint:
             return _found(connection, new.client_id)
 
         try:
+            await self._check_sector(new, admit)
             client = await self._ledger.database.work(unit)
         except InvalidToken as error:
             return _challenged(error)
         except RegistrationError as error:
             raise InvalidClientMetadata(str(error)) from error
         except TooManyAttempts as error:
-            raise TooManyRequests("registrations", retry_after=math.ceil(error.wait.total_seconds())) from error
+            raise _too_many(error) from error
         return self._answer(client, management, secret=new.secret, status=201)
 
     async def read(self, request: Request) -> Response:
@@ -120,10 +138,17 @@ class RegistrationEndpoint:
             self._ledger.outbox.record(connection, ClientChanged(client_id=client.client_id))
             return _found(connection, client.client_id)
 
+        def admit(connection: Connection) -> None:
+            take_attempt(connection, limits, now=self._ledger.now())
+
+        limits = self._limits(request)
         try:
+            await self._check_sector(new, admit)
             changed = await self._ledger.database.work(unit)
         except RegistrationError as error:
             raise InvalidClientMetadata(str(error)) from error
+        except TooManyAttempts as error:
+            raise _too_many(error) from error
         self._clients.forget(client.client_id)
         return self._answer(changed, token, secret=None if repeated else new.secret)
 
@@ -143,6 +168,19 @@ class RegistrationEndpoint:
         await self._ledger.database.work(unit)
         self._clients.forget(client.client_id)
         return Response(204, NO_STORE, b"")
+
+    def _limits(self, request: Request) -> tuple[tuple[bytes, Limit], ...]:
+        network = network_of((request.scope.get("client") or ("",))[0])
+        return (self._limit_hash(network), flow.FROM_ONE_ADDRESS), (self._limit_hash("all"), flow.IN_ALL)
+
+    async def _check_sector(self, new: NewClient, admit: Callable[[Connection], None]) -> None:
+        """Hold a client against what its sector lists, if it names one. Who is not admitted makes us fetch nothing."""
+        if new.sector_identifier_uri is None:
+            return
+        await self._ledger.database.work(admit)
+        problem = await fetched_sector_problem(new, self._outside)
+        if problem is not None:
+            raise InvalidClientMetadata(problem)
 
     def _authorized(self, request: Request) -> tuple[Client, str]:
         """The client that the address names, if the token is its own. A wrong id and a wrong token look the same."""
@@ -173,6 +211,10 @@ class RegistrationEndpoint:
         if secret is not None:
             answer |= {"client_secret": secret, "client_secret_expires_at": 0}
         return json_response(answer, status=status)
+
+
+def _too_many(error: TooManyAttempts) -> TooManyRequests:
+    return TooManyRequests("registrations", retry_after=math.ceil(error.wait.total_seconds()))
 
 
 def _found(connection: Connection, client_id: str) -> Client:

@@ -78,6 +78,13 @@ def remove_invitation(connection: Connection, token_id: str) -> bool:
     return connection.execute(delete(table).where(table.c.token_id == token_id)).rowcount == 1
 
 
+def is_invited(connection: Connection, token: str, *, now: datetime) -> bool:
+    """Whether an initial access token can still be used."""
+    table = initial_access_tokens
+    fits = table.c.token_hash == token_hash(token), table.c.uses_left > 0, table.c.expires_at > now
+    return connection.execute(select(table.c.token_id).where(*fits)).first() is not None
+
+
 def use_invitation(connection: Connection, token: str, *, now: datetime) -> bool:
     """Use an initial access token once. Of several at once only as many get True as it has uses."""
     return connection.execute(_USE, {"hash": token_hash(token), "now": now}).rowcount == 1
