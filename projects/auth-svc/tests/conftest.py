@@ -79,10 +79,11 @@ class Living:
 
 
 @pytest.fixture
-def living(folder: Path) -> Iterator[Living]:
-    """One auth-svc for all examples of a test."""
+def living(folder: Path, request: pytest.FixtureRequest) -> Iterator[Living]:
+    """One auth-svc for all examples of a test; a test may give settings as the fixture's parameter."""
+    changed = getattr(request, "param", {})
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        house = runner.run(stack.enter_async_context(running_house(settings_in(folder), Clock())))
+        house = runner.run(stack.enter_async_context(running_house(settings_in(folder, **changed), Clock())))
         yield Living(house, runner.run)
         runner.run(stack.aclose())

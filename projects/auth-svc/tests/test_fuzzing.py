@@ -242,6 +242,80 @@ def test_json_of_a_stranger_at_every_machine_endpoint(living: Any) -> None:
     near()
 
 
+METADATA = {
+    "redirect_uris": st.one_of(values, st.lists(texts, max_size=3), st.just(["https://a.example/cb"])),
+    "token_endpoint_auth_method": st.one_of(values, st.sampled_from(["none", "private_key_jwt", "tls_client_auth"])),
+    "grant_types": st.one_of(values, st.lists(st.sampled_from(ALL_GRANTS), max_size=3)),
+    "jwks": st.one_of(values, st.fixed_dictionaries({"keys": st.lists(headers | claims | values, max_size=2)})),
+    "scope": st.one_of(values, texts),
+    "client_name": st.one_of(values, texts),
+    "default_max_age": values,
+    "jwks_uri": st.one_of(values, texts, st.just("https://a.example/jwks")),
+    "logo_uri": st.one_of(values, texts, st.just("https://a.example/logo")),
+    "sector_identifier_uri": st.one_of(values, texts),
+    "backchannel_logout_uri": st.one_of(values, texts),
+    "post_logout_redirect_uris": st.one_of(values, st.lists(texts, max_size=2)),
+    "software_statement": st.one_of(values, jwts),
+    "subject_type": st.one_of(values, st.sampled_from(["public", "pairwise"])),
+    "authorization_details_types": st.one_of(values, st.lists(texts, max_size=2)),
+}
+DEEP = [
+    b"[" * 20_000,
+    b'{"a":' * 10_000,
+    b'{"client_name":' + b"[" * 20_000,
+    b'{"sub_id":' + b"[" * 20_000,
+    b'"\\ud800"',
+    b'{"client_name":"\\u0000"}',
+    b'{"client_name":"\xff"}',
+    b'{"sub_id":{"format":"email","email":"\xff"}}',
+]
+
+
+@pytest.mark.parametrize("living", [{"registration": "open"}], indirect=True)
+def test_registration_of_a_stranger_rfc7591_3_2_2(living: Any) -> None:
+    as_json = {"content-type": "application/json"}
+
+    def register(body: bytes | str) -> Response:
+        answer: Response = living.run(living.house.http.post("/client_registration", content=body, headers=as_json))
+        check_machine(answer)
+        return answer
+
+    @settings(FIRE, max_examples=200)
+    @given(said=st.fixed_dictionaries({}, optional=METADATA))
+    def near(said: dict[str, Any]) -> None:
+        answer = register(json.dumps(said))
+        if answer.status_code == 201:
+            # What it is from then on can ask for authorization without anything breaking.
+            asked = AUTHORIZATION | {"client_id": answer.json()["client_id"], "redirect_uri": "https://a.example/cb"}
+            assert living.run(living.house.http.get(f"/authorize?{urlencode(asked)}")).status_code < 500
+
+    @FIRE
+    @given(body=st.one_of(json_texts.map(str.encode), st.binary(max_size=60), st.sampled_from(DEEP)))
+    def far(body: bytes) -> None:
+        assert register(body).status_code in {400, 413, 429}
+
+    near()
+    far()
+
+
+def test_global_revocation_by_a_stranger_with_the_right_token(living: Any) -> None:
+    tokens = living.run(living.house.tokens("clara", scope="openid global_token_revocation"))
+    subjects = st.fixed_dictionaries(
+        {"format": st.sampled_from(["iss_sub", "opaque", "email", "x"])},
+        optional={name: st.one_of(values, texts) for name in ("iss", "sub", "id", "email")},
+    )
+    bodies = st.one_of(subjects.map(lambda subject: json.dumps({"sub_id": subject}).encode()), st.sampled_from(DEEP))
+    bearer = {"authorization": f"Bearer {tokens['access_token']}", "content-type": "application/json"}
+
+    @FIRE
+    @given(body=bodies)
+    def near(body: bytes) -> None:
+        answer = living.run(living.house.http.post("/global-token-revocation", content=body, headers=bearer))
+        check_machine(answer)
+
+    near()
+
+
 def test_authorization_header_of_a_stranger(living: Any) -> None:
     paths = endpoints(living)
     basic = st.binary(max_size=40).map(lambda raw: b"Basic " + base64.b64encode(raw))
@@ -280,3 +354,12 @@ def test_token_of_ours_with_one_character_changed_is_no_token(living: Any) -> No
         check_page(living.run(living.house.http.get(f"/authorize?{parameters}")))
 
     near()
+
+
+def test_token_whose_header_is_endlessly_nested_is_no_token(living: Any) -> None:
+    deep = base64.urlsafe_b64encode(b'{"a":' + b"[" * 11_400).decode().rstrip("=") + ".e30.AAAA"
+    check_page(living.run(living.house.http.get(f"/authorize?{urlencode(AUTHORIZATION | {'id_token_hint': deep})}")))
+    for path, form in (("/introspect", {"token": deep}), ("/revoke", {"token": deep})):
+        check_machine(living.run(living.house.post(path, form, client="app-svc")))
+    bearer = {"authorization": f"Bearer {deep}"}
+    assert living.run(living.house.http.get("/userinfo", headers=bearer)).status_code == 401

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import OctKey
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey
 
 from auth_svc.errors import InvalidProof
 from auth_svc.keys.jose import encode64
@@ -162,3 +163,12 @@ def test_no_address_brings_an_error(one: str, other: str) -> None:
 def test_no_proof_brings_another_error(raw: bytes) -> None:
     with pytest.raises(InvalidProof):
         ProofReader().read(raw)
+
+
+@pytest.mark.parametrize("payload", [b'{"a":' + b"[" * 11_000, b'{"jti":"\xff"}'])
+def test_signed_payload_that_is_no_json_is_a_bad_proof_rfc9449_4_3(payload: bytes) -> None:
+    """Whoever sends a proof signs it with a key of their own, so a good signature says nothing about the payload."""
+    key = ECKey.generate_key("P-256")
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False)}
+    with pytest.raises(InvalidProof):
+        read(jws.serialize_compact(header, payload, key))

@@ -106,7 +106,7 @@ def _parse(form: Form) -> tuple[Jws, _Claims]:
     try:
         jws = parse_jws(form.get("client_assertion", ""))
         return jws, _read(jws.payload)
-    except (MalformedJwsError, msgspec.DecodeError, RecursionError) as error:
+    except (MalformedJwsError, ValueError, RecursionError) as error:
         raise InvalidClient("malformed assertion") from error
 
 

@@ -50,7 +50,7 @@ async def fetched_sector_problem(client: ClientMetadata, outside: AsyncClient) -
         listed = msgspec.json.decode(answer.content, type=list[str])
     except (HTTPError, InvalidURL):
         return "sector_identifier_uri cannot be fetched"
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return "sector_identifier_uri is not a JSON array of strings"
     missing = sorted(set(client.redirect_uris) - set(listed))
     return f"sector_identifier_uri does not list {missing[0][:200]!r}" if missing else None

@@ -53,7 +53,7 @@ class RequestObjects:
         try:
             jws = parse_jws(outside["request"])
             claims = _read(jws.payload)
-        except (MalformedJwsError, msgspec.DecodeError, RecursionError) as error:
+        except (MalformedJwsError, ValueError, RecursionError) as error:
             raise InvalidRequestObject(f"{client.client_id}: malformed") from error
         _check_header(jws, client)
         if not await self._keys.verify(client.client_id, client, jws):

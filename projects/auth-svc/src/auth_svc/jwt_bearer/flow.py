@@ -59,7 +59,7 @@ def read_assertion(
     try:
         jws = parse_jws(token)
         claims = _decode(jws.payload)
-    except (MalformedJwsError, msgspec.DecodeError, RecursionError) as error:
+    except (MalformedJwsError, ValueError, RecursionError) as error:
         raise InvalidGrant("malformed assertion") from error
     issuer = trusted.get(claims.iss)
     if issuer is None:

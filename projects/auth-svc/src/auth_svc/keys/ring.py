@@ -92,7 +92,7 @@ class KeyRing:
             if not jose.verify(key.public, jose.decode64(signature), signed, found.alg):
                 raise UnverifiedTokenError("wrong signature")
             return jose.decode64(payload)
-        except (ValueError, KeyError) as error:  # msgspec's and Unicode's errors are ValueErrors
+        except (ValueError, KeyError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
             raise UnverifiedTokenError("not a token of ours") from error
 
     def _complete(self, connection: Connection, made: dict[str, jose.PrivateKey]) -> None:

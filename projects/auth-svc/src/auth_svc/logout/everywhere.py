@@ -78,10 +78,12 @@ class GlobalTokenRevocation:
     async def _subject(self, request: Request) -> IssSub | Opaque | Email:
         try:
             return self._decode(await request.body()).sub_id
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest("no sub_id in a format that is supported here") from error
 
     async def _find(self, subject: IssSub | Opaque | Email) -> str:
+        if not "".join(msgspec.structs.astuple(subject)).isprintable():
+            raise UnknownSubject  # PostgreSQL could not even look for a NUL
         if isinstance(subject, Email):
             found = await self._ledger.database.read(lambda c: users.ids_by_email(c, subject.email))
             if len(found) > 1:

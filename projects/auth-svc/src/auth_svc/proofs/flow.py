@@ -85,7 +85,7 @@ class ProofReader:
             if not key_fits(key, jws.algorithm) or not verify(key, jws.signature, jws.signed, jws.algorithm):
                 raise InvalidProof("the signature is wrong")
             claims = _decode(jws.payload)
-        except (MalformedJwsError, JwkError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (MalformedJwsError, JwkError, ValueError, RecursionError) as error:
             raise InvalidProof(f"malformed: {type(error).__name__}") from error
         if not claims.jti:
             raise InvalidProof("jti is empty")

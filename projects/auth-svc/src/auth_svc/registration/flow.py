@@ -42,7 +42,7 @@ def read(body: bytes) -> dict[str, Any]:
     """
     try:
         return _object(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidClientMetadata("no JSON object") from error
 
 
