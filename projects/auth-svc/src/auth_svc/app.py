@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from itertools import chain
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -339,15 +340,8 @@ class AuthService:
         logout = LogoutPages(
             ledger, pages, browser, self.clients, self.keys, self.parties, self.revocation, self.secret_key
         )
-        routes = [
-            *sign_in.routes,
-            *logout.routes,
-            *authorize.routes,
-            *devices.routes,
-            *requests.routes,
-            *consents.routes,
-        ]
-        site = Starlette(routes=routes, lifespan=self.running)
+        parts = (sign_in.routes, logout.routes, authorize.routes, devices.routes, requests.routes, consents.routes)
+        site = Starlette(routes=list(chain.from_iterable(parts)), lifespan=self.running)
         install(site, pages)
         path = settings.path
         endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
@@ -365,11 +359,8 @@ class AuthService:
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
         await self.resources.reload()
-        tasks = [
-            asyncio.create_task(self.relay.run()),
-            asyncio.create_task(self.housekeeping.run()),
-            asyncio.create_task(self.delivery_worker.run()),
-        ]
+        jobs = (self.relay.run, self.housekeeping.run, self.delivery_worker.run)
+        tasks = [asyncio.create_task(job()) for job in jobs]
         if self._connection is not None:
             await self._connection.start()
             presence = Presence(
