@@ -50,7 +50,7 @@ from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import GlobalTokenRevocation, LogoutPages
 from auth_svc.proofs import Possession
-from auth_svc.registration import RegistrationEndpoint
+from auth_svc.registration import ClientDocuments, RegistrationEndpoint
 from auth_svc.relying_parties import BACKCHANNEL_LOGOUT, BackChannelLogout, RelyingParties
 from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
@@ -173,6 +173,9 @@ class AuthService:
             heartbeat=lambda sent_at: event(RevocationHeartbeat(sent_at=sent_at), source=SOURCE, now=now),
         )
 
+        if settings.client_id_metadata_documents:
+            documents = ClientDocuments(ledger, self.outside, self.registration, self.resources, self.revocation)
+            self.clients.documents = documents.learn
         self.client_keys = ClientKeys(self.outside, now)
         authentication = ClientAuthentication(
             self.clients,
@@ -241,6 +244,7 @@ class AuthService:
             fapi2=settings.profile == "fapi2",
             certificates=bool(settings.client_certificate_header),
             registering=settings.registration != "closed",
+            documents=settings.client_id_metadata_documents,
         )
         registering = RegistrationEndpoint(
             ledger,

@@ -26,6 +26,7 @@ def metadata(
     fapi2: bool = False,
     registering: bool = False,
     certificates: bool = False,
+    documents: bool = False,
 ) -> dict[str, object]:
     """Build the document, the same for both well-known addresses.
 
@@ -82,6 +83,8 @@ def metadata(
         "backchannel_token_delivery_modes_supported": ["poll", "ping", "push"],
         "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
+    if documents:
+        document["client_id_metadata_document_supported"] = True
     if registering:
         document["registration_endpoint"] = f"{issuer}/client_registration"
     return document | _fapi2(document) if fapi2 else document

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     """Whether an issuer that is not on a loopback address may have `registration=open`: strangers then put their names
     on the consent page."""
 
+    client_id_metadata_documents: bool = False
+    """Whether an `https` address can be a client id: the document there says who the client is, and nothing needs to be
+    registered before. Clients of the Model Context Protocol come so. Strangers then put their names on the consent
+    page, which shows where the answer goes as well."""
+
     require_pushed_authorization_requests: bool = False
     """Whether every client must send its authorization requests to `/par` (RFC 9126) instead of through the browser.
     Clients of the profile `fapi2` must in any case."""

@@ -7,10 +7,10 @@
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT, Assertions
 from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, FAPI_METHODS, METHODS, ClientAuthentication
 from auth_svc.clients.certificates import TLS_METHODS, shown_certificate
-from auth_svc.clients.client_keys import ClientKeys
+from auth_svc.clients.client_keys import ClientKeys, freshness
 from auth_svc.clients.fapi2 import fapi2_algorithms
 from auth_svc.clients.metadata import ClientMetadata
-from auth_svc.clients.redirects import redirect_uri_matches, redirect_uri_problem
+from auth_svc.clients.redirects import is_document_id, redirect_uri_matches, redirect_uri_problem
 from auth_svc.clients.registration import (
     FIRST_PARTY,
     ClientRegistration,
@@ -49,6 +49,8 @@ __all__ = [
     "fetched_sector_problem",
     "find",
     "forget_expired",
+    "freshness",
+    "is_document_id",
     "new_secret",
     "redirect_uri_matches",
     "redirect_uri_problem",

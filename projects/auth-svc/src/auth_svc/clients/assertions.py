@@ -68,7 +68,7 @@ class Assertions:
         jws, claims = _parse(form)
         if claims.iss != claims.sub or form.get("client_id", claims.sub) != claims.sub:
             raise InvalidClient("iss, sub and client_id differ")
-        client = self._clients.find(claims.sub)
+        client = await self._clients.look_up(claims.sub)
         if client is None:
             raise InvalidClient("unknown or disabled client")
         who = client.client_id

@@ -59,25 +59,25 @@ class ClientAuthentication:
             if client_id is None:
                 raise InvalidClient("no client_id")
             if secret is None:
-                client = self._without_a_secret(request, client_id)
+                client = await self._without_a_secret(request, client_id)
             else:
-                client, _ = self._check("client_secret_post", client_id, secret)
+                client, _ = await self._check("client_secret_post", client_id, secret)
         elif in_body:
             raise TwoAuthenticationMethods
         else:
-            client = self._by_header(authorization, form)
+            client = await self._by_header(authorization, form)
         if client.fapi2 and client.grant_types and client.token_endpoint_auth_method not in FAPI_METHODS:
             # A resource server that only introspects is no client in the sense of the profile.
             raise InvalidClient(f"{client.client_id}: the profile wants a proof with a key")
         return client
 
-    def _by_header(self, authorization: bytes, form: Form) -> Client:
+    async def _by_header(self, authorization: bytes, form: Form) -> Client:
         fingerprint = hashlib.sha256(authorization).digest()
         client_id, proven = self._proven.get(fingerprint, ("", None))
         client = self._clients.find(client_id) if proven is not None else None
         if client is None or proven is None or not self._holds(client, proven):
             client_id, secret = _basic(authorization)
-            client, proven = self._check("client_secret_basic", client_id, secret)
+            client, proven = await self._check("client_secret_basic", client_id, secret)
             self._remember(fingerprint, client_id, proven)
         elif client.token_endpoint_auth_method != "client_secret_basic":
             raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
@@ -85,26 +85,26 @@ class ClientAuthentication:
             raise InvalidRequest("client_id differs from the one in the header")
         return client
 
-    def _without_a_secret(self, request: Request, client_id: str) -> Client:
+    async def _without_a_secret(self, request: Request, client_id: str) -> Client:
         """A public client, or one that its connection proves (RFC 8705 section 2)."""
         client = self._clients.find(client_id)
         if client is None or client.token_endpoint_auth_method not in TLS_METHODS:
-            return self._registered_for("none", client_id)
+            return await self._registered_for("none", client_id)
         shown = shown_certificate(request)
         if shown is None or not is_client(client, shown, now=self._now()):
             raise InvalidClient(f"{client_id}: no certificate, or not its own")
         return client
 
-    def _registered_for(self, method: str, client_id: str) -> Client:
-        client = self._clients.find(client_id)
+    async def _registered_for(self, method: str, client_id: str) -> Client:
+        client = await self._clients.look_up(client_id)
         if client is None:
             raise InvalidClient("unknown or disabled client")
         if client.token_endpoint_auth_method != method:
             raise InvalidClient(f"{client_id} is registered for {client.token_endpoint_auth_method}")
         return client
 
-    def _check(self, method: str, client_id: str, secret: str) -> tuple[Client, bytes]:
-        client = self._registered_for(method, client_id)
+    async def _check(self, method: str, client_id: str, secret: str) -> tuple[Client, bytes]:
+        client = await self._registered_for(method, client_id)
         fingerprint = hashlib.sha256(f"{client_id}\0{secret}".encode()).digest()
         known_id, proven = self._proven.get(fingerprint, ("", None))
         if known_id == client_id and proven is not None and self._holds(client, proven):

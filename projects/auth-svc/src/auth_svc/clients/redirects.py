@@ -2,6 +2,8 @@
 
 from urllib.parse import urlsplit
 
+LONGEST_DOCUMENT_ID = 128
+"""Characters: an id is part of many rows."""
 _LOOPBACK = ("127.0.0.1", "[::1]")
 
 
@@ -18,6 +20,20 @@ def redirect_uri_matches(registered: str, requested: str) -> bool:
             rest, asked = registered.removeprefix(origin), requested.removeprefix(origin)
             return _without_port(rest) is not None and _without_port(rest) == _without_port(asked)
     return False
+
+
+def is_document_id(client_id: str) -> bool:
+    """Whether a client id is an address at which a Client ID Metadata Document can be.
+
+    https, a host, a path without dots to climb by, and neither user name nor fragment: one way to write it.
+    """
+    if not client_id.startswith("https://") or len(client_id) > LONGEST_DOCUMENT_ID:
+        return False
+    if redirect_uri_problem(client_id) is not None:
+        return False
+    parts = urlsplit(client_id)
+    segments = parts.path.split("/")
+    return len(parts.path) > 1 and not {".", ".."} & set(segments) and parts.netloc == parts.netloc.lower()
 
 
 def redirect_uri_problem(uri: str) -> str | None:

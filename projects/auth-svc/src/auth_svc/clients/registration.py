@@ -15,7 +15,7 @@ from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
 from auth_svc.clients.metadata import ClientMetadata, Profile
-from auth_svc.clients.redirects import redirect_uri_problem
+from auth_svc.clients.redirects import is_document_id, redirect_uri_problem
 from auth_svc.clients.sectors import sector_problem
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
@@ -146,10 +146,11 @@ class ClientRegistration:
 
 
 def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
-    try:
-        subject_token(new.client_id)
-    except SubjectError as error:
-        yield str(error)
+    if not is_document_id(new.client_id):
+        try:
+            subject_token(new.client_id)
+        except SubjectError as error:
+            yield str(error)
     if _looks_like_a_uuid(new.client_id):
         # `sub` of client credentials is the client id, and user ids are UUIDs: they must never be the same.
         yield "an id must not look like a UUID (RFC 9700 section 4.15)"

@@ -1,5 +1,6 @@
 """The table of clients, and the cache in front of it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -98,8 +99,15 @@ def _changeable(client: Client) -> dict[str, object]:
     return {"metadata": msgspec.json.encode(_metadata_of(client)).decode()}
 
 
+type Learn = Callable[[str], Awaitable[bool]]
+"""Whether there is a client at this address; it is a registered one then."""
+
+
 class Clients:
     """Clients by id, from memory for a second: what the hot paths ask."""
+
+    documents: Learn | None = None
+    """What knows the clients whose id is an address; None: there are none."""
 
     def __init__(self, database: Database, now: Now, *, profile: Profile) -> None:
         self._database = database
@@ -123,6 +131,12 @@ class Clients:
             self._cache.clear()
         self._cache[client_id] = (now + _CACHE_LIFE, client)
         return client
+
+    async def look_up(self, client_id: str) -> Client | None:
+        """Find a client that begins something: one whose id is an address is learned of first."""
+        if client_id.startswith("https://") and (self.documents is None or not await self.documents(client_id)):
+            return None
+        return self.find(client_id)
 
     def forget(self, client_id: str) -> None:
         """A client was changed: ask the database next time."""

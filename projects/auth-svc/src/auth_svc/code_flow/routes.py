@@ -78,7 +78,7 @@ class CodeFlowPages:
         """The authorization endpoint. It takes no CORS, and no session to say that a request is wrong."""
         posted = request.method == "POST"
         fields = await read_fields(request) if posted else parse_fields(request.scope["query_string"])
-        client = self._known_client(fields)
+        client = await self._known_client(fields)
         request_uri = fields.get("request_uri", "")
         if request_uri.startswith(REQUEST_URI) and "request_uri" not in fields.repeated:
             # What stands beside it is not looked at (RFC 9101 section 6.3). The page has an address of its own, so that
@@ -267,9 +267,9 @@ class CodeFlowPages:
         """What of it this person may grant."""
         return narrow(scope, self._resources.catalogue.scopes_for(found.user.roles))
 
-    def _known_client(self, fields: Fields) -> Client:
+    async def _known_client(self, fields: Fields) -> Client:
         client_id = fields.get("client_id")
-        client = None if client_id is None or "client_id" in fields.repeated else self._clients.find(client_id)
+        client = None if client_id is None or "client_id" in fields.repeated else await self._clients.look_up(client_id)
         if client is None:
             raise PageProblem(
                 400,

@@ -3,14 +3,17 @@
     flow      what a stranger may register: rules without I/O
     store     initial access tokens, and the tokens that clients manage their registration with
     routes    the endpoint
+    documents clients that need no registration: their id is the address of what they say of themselves
 
 Who may register is a setting: nobody, who has an initial access token from the operator, or everybody.
 """
 
+from auth_svc.registration.documents import ClientDocuments
 from auth_svc.registration.routes import RegistrationEndpoint
 from auth_svc.registration.store import Invitation, add_invitation, forget_expired, invitations, remove_invitation
 
 __all__ = [
+    "ClientDocuments",
     "Invitation",
     "RegistrationEndpoint",
     "add_invitation",

@@ -4,16 +4,24 @@ No secret, token, password or e-mail address is in any of them. A revocation's `
 token that it can concern has expired, so a reader may then forget it.
 """
 
+import hashlib
 from datetime import datetime
 
 from lib_one.event import Contract, contract, subject_token
+
+
+def _token(identifier: str) -> str:
+    """One token of a subject. The id of a client can be an https address, which becomes its SHA-256 in hexadecimal."""
+    if identifier.startswith("https://"):
+        return hashlib.sha256(identifier.encode()).hexdigest()
+    return subject_token(identifier)
 
 
 class AuthFact(Contract, frozen=True, kw_only=True):
     """Common ground of the audit trail: nothing but the way to a subject."""
 
     def _subject(self, aggregate: str, event: str) -> str:
-        return f"auth.evt.{aggregate}.{subject_token(self.aggregate())}.{event}"
+        return f"auth.evt.{aggregate}.{_token(self.aggregate())}.{event}"
 
 
 @contract("user.registered.v1")
@@ -389,7 +397,7 @@ class ClientRevoked(Contract, frozen=True, kw_only=True):
     expires_at: datetime
 
     def subject(self) -> str:
-        return f"auth.rev.client.{subject_token(self.client_id)}"
+        return f"auth.rev.client.{_token(self.client_id)}"
 
     def aggregate(self) -> str:
         return self.client_id
