@@ -12,23 +12,7 @@ from itertools import chain
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from auth_svc import (
-    backchannel_flow,
-    clients,
-    code_flow,
-    device_flow,
-    discovery,
-    grants,
-    health,
-    jwt_bearer,
-    proofs,
-    registration,
-    relying_parties,
-    revocation,
-    secret_key,
-    signin,
-    token,
-)
+from auth_svc import discovery, health, secret_key
 from auth_svc.backchannel_flow import (
     BACKCHANNEL_NOTIFICATION,
     Backchannel,
@@ -59,6 +43,7 @@ from auth_svc.seed import Seeding
 from auth_svc.settings import Settings
 from auth_svc.signin import Browser, SignInPages
 from auth_svc.subjects import Subjects
+from auth_svc.sweepers import SWEEPERS
 from auth_svc.token import AccessTokens, ClientCredentials, PresentedTokens, Refresh, TokenEndpoint, TokenIssuer
 from auth_svc.userinfo import UserinfoEndpoint
 from auth_svc.users import Accounts, Passwords
@@ -145,21 +130,7 @@ class AuthService:
         self.housekeeping = Housekeeping(
             ledger,
             [self.keys, self.resources],
-            [
-                clients.forget_expired,
-                revocation.forget_expired,
-                code_flow.forget_expired,
-                device_flow.forget_expired,
-                backchannel_flow.forget_expired,
-                grants.forget_expired,
-                proofs.forget_expired,
-                registration.forget_expired,
-                jwt_bearer.forget_expired,
-                signin.forget_expired,
-                relying_parties.forget_expired,
-                token.forget_expired,
-                self.rotation.retire_due,
-            ],
+            [*SWEEPERS, self.rotation.retire_due],
         )
 
         self._connection: NatsConnection | None = None

@@ -11,7 +11,14 @@ from typing import Final
 
 import msgspec
 
-from auth_svc.clients import ClientRegistration, RegistrationError, fetched_sector_problem, freshness, is_document_id
+from auth_svc.clients import (
+    PRIVATE_KEY_JWT,
+    ClientRegistration,
+    RegistrationError,
+    fetched_sector_problem,
+    freshness,
+    is_document_id,
+)
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import OAuthError
 from auth_svc.registration import flow
@@ -113,8 +120,7 @@ class ClientDocuments:
         if "client_secret" in said or "client_secret_expires_at" in said:
             raise RegistrationError("a secret that everybody can read")
         # Where nothing is secret, the default of RFC 7591 makes no sense.
-        method = said.setdefault("token_endpoint_auth_method", "none")
-        if method not in {"none", "private_key_jwt"}:
+        if said.setdefault("token_endpoint_auth_method", "none") not in ("none", PRIVATE_KEY_JWT):
             raise RegistrationError("a method with a secret")
         new = flow.wanted(said, client_id=client_id, secret=None, scopes=self._resources.catalogue.scopes)
         problem = await fetched_sector_problem(new, self._outside)
