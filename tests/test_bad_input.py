@@ -75,7 +75,7 @@ def test_bad_client_or_redirect_is_a_page_and_never_a_redirect(
         ({**GOOD, "code_challenge": "short"}, "invalid_request"),
         ({**GOOD, "response_type": "token"}, "unsupported_response_type"),
         ({**GOOD, "scope": "everything"}, "invalid_scope"),
-        ({**GOOD, "request": "a.b.c"}, "request_not_supported"),
+        ({**GOOD, "request": "a.b.c"}, "invalid_request_object"),
         ({**GOOD, "prompt": "none"}, "login_required"),
     ],
     ids=str,
