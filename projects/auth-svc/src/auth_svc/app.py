@@ -228,21 +228,21 @@ class AuthService:
             uri=f"{settings.issuer}/client_registration",
             registering=settings.registration,
         )
+        device_authorization = DeviceAuthorization(
+            ledger,
+            authentication,
+            self.resources,
+            self.secret_key,
+            issuer=settings.issuer,
+            life=settings.device_code_life,
+        )
+        introspection = IntrospectionEndpoint(
+            ledger, authentication, self.tokens, self.keys, self.resources, self.subjects, issuer=settings.issuer
+        )
         probes = health.endpoints(ledger, self.relay, lambda: self._connection is None or self._connection.connected)
         machine = {
             "/token": Endpoint({"POST": token_endpoint}),
-            "/device_authorization": Endpoint(
-                {
-                    "POST": DeviceAuthorization(
-                        ledger,
-                        authentication,
-                        self.resources,
-                        self.secret_key,
-                        issuer=settings.issuer,
-                        life=settings.device_code_life,
-                    )
-                }
-            ),
+            "/device_authorization": Endpoint({"POST": device_authorization}),
             "/backchannel_authentication": Endpoint(
                 {
                     "POST": BackchannelAuthentication(
@@ -266,19 +266,7 @@ class AuthService:
                     )
                 }
             ),
-            "/introspect": Endpoint(
-                {
-                    "POST": IntrospectionEndpoint(
-                        ledger,
-                        authentication,
-                        self.tokens,
-                        self.keys,
-                        self.resources,
-                        self.subjects,
-                        issuer=settings.issuer,
-                    )
-                }
-            ),
+            "/introspect": Endpoint({"POST": introspection}),
             "/revoke": Endpoint({"POST": RevocationEndpoint(ledger, authentication, self.tokens, self.revocation)}),
             "/global-token-revocation": Endpoint({"POST": everywhere}),
             "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
