@@ -17,7 +17,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.keys import jose, store
 from auth_svc.keys.store import StoredKey
 from auth_svc.secret_key import SecretKey
-from lib_one.contracts.auth import SigningKeyAnnounced, SigningKeyRetired
+from lib_one.contracts.keys import SigningKeyAnnounced, SigningKeyRetired
 
 _PURPOSE = "signing keys"
 ANNOUNCED = timedelta(minutes=15)
