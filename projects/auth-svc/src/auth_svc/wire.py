@@ -98,7 +98,7 @@ class Request:
             BodyTooLarge: it is longer, as announced or as found.
         """
         announced = self.header(b"content-length")
-        if announced is not None and (not announced.isdigit() or int(announced) > limit):
+        if announced is not None and (not announced.isdigit() or len(announced) > 18 or int(announced) > limit):
             raise BodyTooLarge
         message = await self._receive()
         body: bytes = message.get("body", b"")
