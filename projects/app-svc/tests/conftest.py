@@ -16,7 +16,7 @@ import uvicorn
 
 from app_svc.app import AppService
 from app_svc.settings import Settings
-from lib_one.contracts.auth import RevocationHeartbeat
+from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import Now, event, new_id, utc_now
 from lib_one.http import AsyncClient, Response, client
 from lib_one.nats import JetStreamBus, NatsConnection

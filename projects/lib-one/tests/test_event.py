@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_one.contracts.auth import TokenRevoked, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import TokenRevoked
 from lib_one.errors import EventError, MalformedEventError, SubjectError, UnknownEventTypeError
 from lib_one.event import contracts, decode, event, new_id, subject_token
 from lib_one.testing import Clock

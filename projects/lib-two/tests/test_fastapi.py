@@ -8,7 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from lib_one import http as web
-from lib_one.contracts.auth import RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.event import event
 from lib_one.testing import Clock
 from lib_two.fastapi import install, require

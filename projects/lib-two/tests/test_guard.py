@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lib_one import http as web
-from lib_one.contracts.auth import (
+from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
     KeyDistrusted,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_one.contracts.auth import RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.event import Event, event, utc_now
 from lib_one.nats import JetStreamBus, NatsConnection
 from lib_one.nats.topology import REV

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lib_one import http as web
-from lib_one.contracts.auth import GrantRevoked, RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import GrantRevoked, RevocationHeartbeat, TokenRevoked
 from lib_one.event import event
 from lib_one.testing import Clock
 from lib_two.errors import CannotKnow, InvalidToken

@@ -16,7 +16,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from lib_one import http as web
-from lib_one.contracts.auth import RevocationHeartbeat
+from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import event, new_id
 from lib_one.testing import Clock
 from lib_two import possession

@@ -9,14 +9,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lib_one.contracts.auth import (
+from lib_one.contracts.auth import TokenIssued
+from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
     KeyDistrusted,
     RevocationHeartbeat,
     SessionRevoked,
     SubjectRevoked,
-    TokenIssued,
     TokenRevoked,
 )
 from lib_one.event import Contract, event

@@ -50,7 +50,7 @@ from auth_svc.users import Accounts, Passwords
 from auth_svc.web import Pages, UnderPath, install
 from auth_svc.wire import Endpoint, FastLane
 from lib_one.bus import Bus
-from lib_one.contracts.auth import RevocationHeartbeat
+from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import Now, event, utc_now
 from lib_one.http import AsyncClient, guarded_client
 from lib_one.nats import JetStreamBus, NatsConnection, Presence

@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 
-from lib_one.contracts.auth import RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.event import Event, Message, event, new_id, utc_now
 from lib_one.nats import Follower, JetStreamBus, NatsConnection
 from lib_one.testing import NatsServer, are_stored, eventually, nats_server

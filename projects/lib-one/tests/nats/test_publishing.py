@@ -4,7 +4,8 @@ import asyncio
 from datetime import timedelta
 
 from lib_one.bus import Stored
-from lib_one.contracts.auth import TokenRevoked, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import TokenRevoked
 from lib_one.contracts.shipping import Place, ShipmentDelivered
 from lib_one.errors import BusRefusedError, BusUnavailableError
 from lib_one.event import Message, event, new_id, utc_now

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from lib_one.contracts.auth import RevocationHeartbeat, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import contracts, event, new_id, utc_now
 from lib_one.nats import APP_PROJECTOR, TOPOLOGY, JetStreamBus, topology
 from lib_one.testing import NatsServer
@@ -96,8 +97,9 @@ def test_each_service_owns_its_streams_and_a_stranger_stands_in_for_all() -> Non
 def test_every_contract_has_a_stream() -> None:
     prefixes = tuple(pattern.removesuffix(">") for row in TOPOLOGY for pattern in row.subjects)
     modules = {
-        "lib_one.contracts.auth": ("auth.evt.", "auth.rev."),
+        "lib_one.contracts.auth": ("auth.evt.",),
         "lib_one.contracts.keys": ("auth.evt.",),
+        "lib_one.contracts.revocation": ("auth.rev.",),
         "lib_one.contracts.shipping": ("shipments.",),
     }
     for contract in contracts().values():

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from lib_one.bus import After, Stored
-from lib_one.contracts.auth import RevocationHeartbeat, SessionRevoked, TokenRevoked, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import RevocationHeartbeat, SessionRevoked, TokenRevoked
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Contract, Event, Message, event, utc_now
 from lib_one.sql import Database, Outbox, Relay, pulse

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from lib_one.bus import After, Bus, Handler, Stored, StreamState, Subscription
-from lib_one.contracts.auth import RevocationHeartbeat, TokenRevoked, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.contracts.shipping import Place, ShipmentDelivered
 from lib_one.errors import BusUnavailableError, SubjectError
 from lib_one.event import Contract, Event, Message, event, utc_now

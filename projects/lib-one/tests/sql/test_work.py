@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from lib_one.contracts.auth import SessionRevoked, UserDisabled
+from lib_one.contracts.auth import UserDisabled
+from lib_one.contracts.revocation import SessionRevoked
 from lib_one.event import utc_now
 from lib_one.sql import Database, DatabaseClosedError, Outbox, WorkAbortedError, open_database
 from lib_one.testing import eventually

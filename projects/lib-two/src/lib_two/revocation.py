@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lib_one.contracts.auth import (
+from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
     KeyDistrusted,

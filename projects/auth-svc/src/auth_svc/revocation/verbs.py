@@ -6,7 +6,7 @@ from auth_svc import grants, keys, subjects, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.relying_parties import RelyingParties
 from auth_svc.revocation import store
-from lib_one.contracts.auth import (
+from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
     KeyDistrusted,

@@ -19,7 +19,7 @@ from typing import Any, Self
 from urllib.parse import unquote_plus, urlencode
 
 from lib_one.bus import Bus
-from lib_one.contracts.auth import RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.event import Contract, Now, event, new_id, utc_now
 from lib_two.testing.server import Answer, Asked, Server
 from lib_two.testing.tokens import Revocations, Signer, access_claims
@@ -149,7 +149,7 @@ class FakeIssuer:
             await asyncio.gather(beating, return_exceptions=True)
 
     async def revoke(self, fact: Contract) -> None:
-        """Revoke, as `fact` from `lib_one.contracts.auth` says: introspection knows at once, and the bus is told."""
+        """Revoke, as `fact` from `lib_one.contracts.revocation` says: introspection knows at once, and the bus is told."""
         self.revocations.facts.append(fact)
         if self._bus is not None:
             await self._publish(self._bus, fact)

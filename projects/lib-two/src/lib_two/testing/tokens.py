@@ -7,7 +7,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from lib_one.contracts.auth import (
+from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
     KeyDistrusted,
