@@ -149,7 +149,7 @@ class FakeIssuer:
             await asyncio.gather(beating, return_exceptions=True)
 
     async def revoke(self, fact: Contract) -> None:
-        """Revoke, as `fact` from `lib_one.contracts.revocation` says: introspection knows at once, and the bus is told."""
+        """Revoke, as `fact` from `lib_one.contracts.revocation` says: introspection knows at once, the bus is told."""
         self.revocations.facts.append(fact)
         if self._bus is not None:
             await self._publish(self._bus, fact)
