@@ -21,6 +21,7 @@
     /signout  /logout                           logout/
     /consents                                   consents
     /health  /ready                             health
+    /openapi.json                               openapi/
 
 What has no address: `clients/` and `users/` (who asks), `resources/` (what for), `subjects/` (about whom), `proofs/`
 (with which key), `grants/` (what a person allowed, and its refresh tokens), `relying_parties/` (who is told that a

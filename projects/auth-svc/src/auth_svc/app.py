@@ -12,7 +12,7 @@ from itertools import chain
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from auth_svc import discovery, health, secret_key
+from auth_svc import discovery, health, openapi, secret_key
 from auth_svc.backchannel_flow import (
     BACKCHANNEL_NOTIFICATION,
     Backchannel,
@@ -310,6 +310,10 @@ class AuthService:
         endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
         # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
         endpoints |= probes | discovery.endpoints(metadata, self.keys, self.resources, path=path)
+        endpoints[f"{path}/openapi.json"] = openapi.endpoint(
+            settings.issuer, path=path, grant_types=token_endpoint.grant_types
+        )
+        self.endpoints = endpoints
         self._application = FastLane(endpoints, UnderPath(path, site) if path else site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -43,7 +43,9 @@ class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     email: str
 
 
-class _Body(msgspec.Struct, frozen=True):
+class EverythingOf(msgspec.Struct, frozen=True):
+    """The body: whom it is about."""
+
     sub_id: IssSub | Opaque | Email
 
 
@@ -59,7 +61,7 @@ class GlobalTokenRevocation:
         self._revocation = revocation
         self._issuer = issuer
         self._uri = uri
-        self._decode = msgspec.json.Decoder(_Body).decode
+        self._decode = msgspec.json.Decoder(EverythingOf).decode
 
     async def __call__(self, request: Request) -> Response:
         """End what a person has: 204. The order of checks: the token, its scope, the body, the person."""

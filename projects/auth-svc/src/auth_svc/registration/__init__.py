@@ -9,10 +9,12 @@ Who may register is a setting: nobody, who has an initial access token from the 
 """
 
 from auth_svc.registration.documents import ClientDocuments
+from auth_svc.registration.flow import OPERATORS_ONLY
 from auth_svc.registration.routes import RegistrationEndpoint
 from auth_svc.registration.store import Invitation, add_invitation, forget_expired, invitations, remove_invitation
 
 __all__ = [
+    "OPERATORS_ONLY",
     "ClientDocuments",
     "Invitation",
     "RegistrationEndpoint",

@@ -4,7 +4,7 @@ from auth_svc.token.access import AccessTokens
 from auth_svc.token.client_credentials import ClientCredentials
 from auth_svc.token.endpoint import TokenEndpoint
 from auth_svc.token.grant import Actor, Authorized, Grant, Outcome, Refusal
-from auth_svc.token.issuer import AccessClaims, TokenIssuer
+from auth_svc.token.issuer import AccessClaims, TokenIssuer, TokenResponse
 from auth_svc.token.polling import INTERVAL, SLOWER, Answer, Status, answer
 from auth_svc.token.presented import PresentedTokens
 from auth_svc.token.refresh import Refresh
@@ -30,6 +30,7 @@ __all__ = [
     "Status",
     "TokenEndpoint",
     "TokenIssuer",
+    "TokenResponse",
     "answer",
     "forget_expired",
     "narrow",
