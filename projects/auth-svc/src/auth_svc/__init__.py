@@ -6,7 +6,7 @@
                                                 backchannel_flow/grant … a backchannel request
                                                 exchange/           … a token for another one
                                                 jwt_bearer/         … another issuer's word for a token
-    /authorize  /consent                        code_flow/
+    /authorize  /par  /consent                  code_flow/
     /device_authorization  /device              device_flow/
     /backchannel_authentication  /requests      backchannel_flow/
     /client_registration                        registration/

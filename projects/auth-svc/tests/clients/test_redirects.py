@@ -40,6 +40,9 @@ def test_registered_address_matches_and_loopback_takes_any_port_rfc8252_7_3(regi
         (LOOPBACK, "https://127.0.0.1:50000/callback"),
         (LOOPBACK, "http://localhost:50000/callback"),
         (LOOPBACK, "http://127.0.0.2:50000/callback"),
+        ("http://localhost/callback", "http://localhost:50000/callback"),
+        ("http://localhost:3000/callback", "http://localhost:3001/callback"),
+        ("http://localhost:3000/callback", "http://127.0.0.1:3000/callback"),
         (LOOPBACK, "http://[::1]:50000/callback"),
         (LOOPBACK, "http://127.0.0.1.evil.example/callback"),
         (LOOPBACK, "http://127.0.0.1:80@evil.example/callback"),
@@ -58,7 +61,14 @@ def test_anything_else_does_not_match(registered: str, requested: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["https://rp.example/cb?of=x", LOOPBACK, "http://[::1]:8080/cb", "com.example.app:/oauth/cb"]
+    "uri",
+    [
+        "https://rp.example/cb?of=x",
+        LOOPBACK,
+        "http://[::1]:8080/cb",
+        "http://localhost:3000/cb",
+        "com.example.app:/oauth/cb",
+    ],
 )
 def test_fit_addresses_can_be_registered(uri: str) -> None:
     assert redirect_uri_problem(uri) is None
@@ -75,7 +85,7 @@ def test_fit_addresses_can_be_registered(uri: str) -> None:
         "https://user:pass@rp.example/cb",
         "https:///cb",
         "http://rp.example/cb",
-        "http://localhost/cb",
+        "http://localhost.example/cb",
         "https://rp.example/a b",
         "https://rp.example/\n",
         "https://rp.example/ä",

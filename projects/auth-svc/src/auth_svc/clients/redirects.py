@@ -5,12 +5,14 @@ from urllib.parse import urlsplit
 LONGEST_DOCUMENT_ID = 128
 """Characters: an id is part of many rows."""
 _LOOPBACK = ("127.0.0.1", "[::1]")
+_THIS_COMPUTER = ("127.0.0.1", "::1", "localhost")
 
 
 def redirect_uri_matches(registered: str, requested: str) -> bool:
     """Compare exactly, character by character; only the port of a loopback address may differ (RFC 8252 section 7.3).
 
-    `localhost` is no loopback address here: it can be made to resolve elsewhere (section 8.3).
+    `localhost` is a name, which can be made to resolve elsewhere (section 8.3): it may be registered, since clients of
+    the Model Context Protocol do so, but then with its port.
     """
     if registered == requested:
         return True
@@ -54,7 +56,7 @@ def redirect_uri_problem(uri: str) -> str | None:
     if parts.scheme == "https":
         return None if parts.hostname else "it has no host"
     if parts.scheme == "http":
-        return None if parts.hostname in {"127.0.0.1", "::1"} else "http is for 127.0.0.1 and [::1] only"
+        return None if parts.hostname in _THIS_COMPUTER else "http is for 127.0.0.1, [::1] and localhost only"
     if "." not in parts.scheme:
         return "a private-use scheme is a reversed domain name (RFC 8252 section 7.1)"
     return "a private-use scheme has one slash" if parts.netloc else None
