@@ -242,6 +242,37 @@ async def test_client_that_nobody_knows_registers_itself_and_gets_in_mcp_rfc7591
         assert (claims["client_id"], claims["aud"]) == (client.client_id, app_url)
 
 
+async def test_client_whose_id_is_the_address_of_its_metadata_gets_in_mcp_client_id_metadata_document_4(
+    tmp_path: Path,
+) -> None:
+    client_id = "https://notes.example/oauth/client.json"
+    async with (
+        services(tmp_path, client_id_metadata_documents=True) as (house, app_url),
+        web.client() as http,
+        web.client() as browser,
+    ):
+        document = {
+            "client_id": client_id,
+            "client_name": "Notes",
+            # Without the port, which is another each time it runs (RFC 8252 section 7.3).
+            "redirect_uris": ["http://127.0.0.1/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": "none",
+        }
+        house.web[client_id] = web.Response(200, json=document)
+
+        async def by_its_address(metadata: Metadata) -> str:
+            assert metadata["client_id_metadata_document_supported"] is True
+            assert "registration_endpoint" not in metadata  # no other way for a stranger
+            return client_id
+
+        client = McpClient(app_url, http=http, person=Person(house, browser), register=by_its_address)
+        assert (await client.request("GET", "/shipments")).status_code == 200
+        claims = house.claims(client.token["access_token"])
+        assert (claims["client_id"], claims["aud"]) == (client_id, app_url)
+        assert len(house.web.requests) == 1
+
+
 async def test_token_for_another_resource_is_not_passed_on_mcp(tmp_path: Path) -> None:
     async with services(tmp_path) as (house, app_url), web.client() as http:
         token = (await house.tokens("clara", scope="openid profile"))["access_token"]
