@@ -283,6 +283,9 @@ NEXT = {
     "auth-svc names the member.",
     "invalid_redirect_uri": "Register `https://…`, `http://127.0.0.1/…` or `com.example.app:/…`, complete and without "
     "fragment or wildcard.",
+    "invalid_software_statement": "Get a new statement from its issuer. The log of auth-svc says what this one lacks.",
+    "unapproved_software_statement": "Get a statement for this server from an issuer that its operator trusts "
+    "(`AUTH_SVC_SOFTWARE_ISSUERS_FILE`).",
     "invalid_client": "Check the client's id and secret, and that it has not been disabled (`auth-svc clients list`).",
     "invalid_grant": "Start again from the sign-in. It will not become good by trying again.",
     "unauthorized_client": "An operator can register the client for this grant type.",

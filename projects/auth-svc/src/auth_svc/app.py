@@ -34,7 +34,7 @@ from auth_svc.jwt_bearer import JwtBearer, read_trusted_issuers
 from auth_svc.keys import KeyRing, KeyRotation
 from auth_svc.logout import GlobalTokenRevocation, LogoutPages
 from auth_svc.proofs import Possession
-from auth_svc.registration import ClientDocuments, RegistrationEndpoint
+from auth_svc.registration import ClientDocuments, RegistrationEndpoint, SoftwareStatements, read_software_issuers
 from auth_svc.relying_parties import BACKCHANNEL_LOGOUT, BackChannelLogout, RelyingParties
 from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
@@ -71,7 +71,7 @@ class AuthService:
         In tests `bus` takes the place of NATS, and `outside` of the web at addresses that clients gave.
 
         Raises:
-            TrustedIssuersError: the file of trusted issuers is unreadable.
+            TrustedIssuersError: a file of trusted issuers is unreadable.
             SecretKeyError: the master secret is missing or unreadable.
             DatabaseUnavailableError: the database is away.
         """
@@ -217,12 +217,19 @@ class AuthService:
             registering=settings.registration != "closed",
             documents=settings.client_id_metadata_documents,
         )
+        statements = SoftwareStatements(
+            read_software_issuers(settings.software_issuers_file),
+            issuer=settings.issuer,
+            required=settings.require_software_statement,
+            now=now,
+        )
         registering = RegistrationEndpoint(
             ledger,
             self.clients,
             self.registration,
             self.resources,
             self.revocation,
+            statements,
             self.outside,
             self.secret_key,
             uri=f"{settings.issuer}/client_registration",

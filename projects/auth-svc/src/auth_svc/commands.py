@@ -50,8 +50,7 @@ def read_settings() -> "Settings":
 def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
     from auth_svc.clients import RegistrationError
-    from auth_svc.jwt_bearer import TrustedIssuersError
-    from auth_svc.keys import SigningKeyError
+    from auth_svc.keys import SigningKeyError, TrustedIssuersError
     from auth_svc.resources import ResourceError
     from auth_svc.secret_key import SecretKeyError
     from auth_svc.seed import SeedError

@@ -97,6 +97,20 @@ class InvalidRedirectUri(OAuthError):  # noqa: N818
     description = "A redirect URI is not one that can be registered."
 
 
+class InvalidSoftwareStatement(OAuthError):  # noqa: N818
+    """RFC 7591 section 3.2.2: a software statement that is not good, or none where one is required."""
+
+    code = "invalid_software_statement"
+    description = "The software statement is missing, malformed, expired or not signed by its issuer."
+
+
+class UnapprovedSoftwareStatement(OAuthError):  # noqa: N818
+    """RFC 7591 section 3.2.2: a software statement that may be good, and is not for this server to believe."""
+
+    code = "unapproved_software_statement"
+    description = "The software statement is of an issuer that is not trusted here, or for another server."
+
+
 class InvalidGrant(OAuthError):  # noqa: N818
     """The code, refresh token or device code is unknown, used, expired, revoked or somebody else's."""
 

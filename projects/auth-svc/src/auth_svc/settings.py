@@ -85,6 +85,13 @@ class Settings(BaseSettings):
     """Whether an issuer that is not on a loopback address may have `registration=open`: strangers then put their names
     on the consent page."""
 
+    software_issuers_file: Path | None = None
+    """JSON file with the issuers of software statements (RFC 7591 section 2.3): for each its keys. What a statement
+    says wins over what the client that registers with it says. Without a file, statements are ignored."""
+
+    require_software_statement: bool = False
+    """Whether nobody registers at `/client_registration` without a software statement."""
+
     client_id_metadata_documents: bool = False
     """Whether an `https` address can be a client id: the document there says who the client is, and nothing needs to be
     registered before. Clients of the Model Context Protocol come so. Strangers then put their names on the consent
@@ -168,6 +175,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}REGISTRATION: a public issuer is open only with {PREFIX}ALLOW_OPEN_REGISTRATION=true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_state(self) -> Self:
+        if self.require_software_statement and self.software_issuers_file is None:
+            raise ValueError(f"{PREFIX}REQUIRE_SOFTWARE_STATEMENT: needs {PREFIX}SOFTWARE_ISSUERS_FILE")
         return self
 
     @property

@@ -13,8 +13,9 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from auth_svc.clients import NewClient, RegistrationError
 from auth_svc.errors import InvalidGrant
-from auth_svc.jwt_bearer import TrustedIssuersError, read_trusted_issuers
+from auth_svc.jwt_bearer import read_trusted_issuers
 from auth_svc.jwt_bearer.flow import read_assertion
+from auth_svc.keys import TrustedIssuersError
 from auth_svc.settings import Settings
 from auth_svc.testing import ISSUER, SECRET, House, settings_in
 from lib_one.event import new_id, utc_now

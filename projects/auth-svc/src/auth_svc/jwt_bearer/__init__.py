@@ -7,7 +7,7 @@ store     the assertions that were used
 """
 
 from auth_svc.jwt_bearer.grant import JwtBearer
-from auth_svc.jwt_bearer.issuers import TrustedIssuer, TrustedIssuersError, read_trusted_issuers
+from auth_svc.jwt_bearer.issuers import TrustedIssuer, read_trusted_issuers
 from auth_svc.jwt_bearer.store import forget_expired
 
-__all__ = ["JwtBearer", "TrustedIssuer", "TrustedIssuersError", "forget_expired", "read_trusted_issuers"]
+__all__ = ["JwtBearer", "TrustedIssuer", "forget_expired", "read_trusted_issuers"]

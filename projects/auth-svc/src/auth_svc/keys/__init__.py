@@ -2,6 +2,7 @@
 
 jose       the formats and the algorithms
 foreign    keys and signatures of others: JWK and JWS as strangers give them
+issuers    others whose signatures an operator trusts
 store      the table
 rotation   the life of a key: announced, signing, superseded, retired
 imported   keys that an operator brings: PEM and JWK
@@ -19,6 +20,7 @@ from auth_svc.keys.foreign import (
     thumbprint,
 )
 from auth_svc.keys.imported import read_private_key
+from auth_svc.keys.issuers import SigningIssuer, TrustedIssuersError, read_issuers
 from auth_svc.keys.jose import PublicKey, verify
 from auth_svc.keys.ring import KeyRing, UnverifiedTokenError
 from auth_svc.keys.rotation import ANNOUNCED, KeyRotation, Phase, SigningKeyError, lives
@@ -36,8 +38,10 @@ __all__ = [
     "MalformedJwsError",
     "Phase",
     "PublicKey",
+    "SigningIssuer",
     "SigningKeyError",
     "StoredKey",
+    "TrustedIssuersError",
     "UnverifiedTokenError",
     "count",
     "distrust",
@@ -46,6 +50,7 @@ __all__ = [
     "lives",
     "parse_jws",
     "public_key",
+    "read_issuers",
     "read_private_key",
     "thumbprint",
     "verify",

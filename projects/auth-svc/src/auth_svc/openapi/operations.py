@@ -246,7 +246,14 @@ def _everywhere() -> Json:
 
 
 def _registration() -> Json:
-    metadata = (e.InvalidClientMetadata, e.InvalidRedirectUri, e.BodyTooLarge, e.TooManyRequests)
+    metadata = (
+        e.InvalidClientMetadata,
+        e.InvalidRedirectUri,
+        e.InvalidSoftwareStatement,
+        e.UnapprovedSoftwareStatement,
+        e.BodyTooLarge,
+        e.TooManyRequests,
+    )
     always = (e.InvalidRequest, e.InvalidToken, e.TemporarilyUnavailable)
     registered = {"$ref": "#/components/schemas/RegisteredClient"}
     return {

@@ -1,6 +1,7 @@
 """Clients that register themselves (RFC 7591) and look after their registration (RFC 7592): /client_registration.
 
     flow      what a stranger may register: rules without I/O
+    statements what a third party says of a piece of software
     store     initial access tokens, and the tokens that clients manage their registration with
     routes    the endpoint
     documents clients that need no registration: their id is the address of what they say of themselves
@@ -11,6 +12,7 @@ Who may register is a setting: nobody, who has an initial access token from the 
 from auth_svc.registration.documents import ClientDocuments
 from auth_svc.registration.flow import OPERATORS_ONLY
 from auth_svc.registration.routes import RegistrationEndpoint
+from auth_svc.registration.statements import SoftwareStatements, read_software_issuers
 from auth_svc.registration.store import Invitation, add_invitation, forget_expired, invitations, remove_invitation
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "ClientDocuments",
     "Invitation",
     "RegistrationEndpoint",
+    "SoftwareStatements",
     "add_invitation",
     "forget_expired",
     "invitations",
+    "read_software_issuers",
     "remove_invitation",
 ]

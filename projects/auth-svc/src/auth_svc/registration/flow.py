@@ -11,6 +11,7 @@ import msgspec
 from auth_svc.clients import Client, ClientMetadata, NewClient, redirect_uri_problem
 from auth_svc.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_svc.protocol import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
+from auth_svc.registration.statements import SoftwareStatement
 from auth_svc.signin import Limit
 
 GRANT_TYPES: Final = (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE)
@@ -46,17 +47,31 @@ def read(body: bytes) -> dict[str, Any]:
         raise InvalidClientMetadata("no JSON object") from error
 
 
-def wanted(said: dict[str, Any], *, client_id: str, secret: str | None, scopes: Collection[str]) -> NewClient:
+def wanted(
+    said: dict[str, Any],
+    *,
+    client_id: str,
+    secret: str | None,
+    scopes: Collection[str],
+    statement: SoftwareStatement | None = None,
+) -> NewClient:
     """What the client will be, from what it says. Unknown members are ignored (RFC 7591 section 2), null is absent.
 
-    `secret` is what it gets if its method wants one. A scope that there is not is left out; the answer tells.
+    `secret` is what it gets if its method wants one. A scope that there is not is left out; the answer tells. What the
+    statement says wins (section 3.1.1).
 
     Raises:
         InvalidRedirectUri: a redirect URI that cannot be.
         InvalidClientMetadata: anything else that cannot be.
     """
-    members = set(ClientMetadata.__struct_fields__) - OPERATORS_ONLY
-    given = {name: value for name, value in said.items() if name in members and value is not None}
+    members = set(ClientMetadata.__struct_fields__) - OPERATORS_ONLY - {"software_statement"}
+    vouched = {} if statement is None else statement.claims
+    given = {
+        name: value
+        for source in (said, vouched)
+        for name, value in source.items()
+        if name in members and value is not None
+    }
     try:
         metadata = msgspec.convert(given, ClientMetadata)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -77,6 +92,7 @@ def wanted(said: dict[str, Any], *, client_id: str, secret: str | None, scopes: 
         "client_name": metadata.client_name.strip() or _host(metadata) or client_id,
         "application_type": given.get("application_type", "native" if native else "web"),
         "scope": " ".join(granted),
+        "software_statement": None if statement is None else statement.token,
     }
     uses_secret = metadata.token_endpoint_auth_method.startswith("client_secret_")
     return NewClient(client_id=client_id, secret=secret if uses_secret else None, **described)

@@ -23,6 +23,7 @@ from auth_svc.errors import (
     TooManyRequests,
 )
 from auth_svc.registration import flow, store
+from auth_svc.registration.statements import SoftwareStatements
 from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey, new_token
@@ -46,6 +47,7 @@ class RegistrationEndpoint:
         registration: ClientRegistration,
         resources: Resources,
         revocation: Revocation,
+        statements: SoftwareStatements,
         outside: AsyncClient,
         secret_key: SecretKey,
         *,
@@ -57,6 +59,7 @@ class RegistrationEndpoint:
         self._registration = registration
         self._resources = resources
         self._revocation = revocation
+        self._statements = statements
         self._outside = outside
         self._limit_hash = secret_key.hasher("registration limit")
         self._uri = uri
@@ -72,7 +75,7 @@ class RegistrationEndpoint:
             return _challenged(InvalidToken("no initial access token"))
         said = flow.read(await request.body())
         secret, management = new_token(), new_token()
-        new = flow.wanted(said, client_id=flow.new_client_id(), secret=secret, scopes=self._resources.catalogue.scopes)
+        new = self._wanted(said, client_id=flow.new_client_id(), secret=secret)
         limits = self._limits(request)
 
         def admit(connection: Connection) -> None:
@@ -130,7 +133,7 @@ class RegistrationEndpoint:
         ):
             raise InvalidClientMetadata("client_secret is not the client's")
         secret = repeated or new_token()
-        new = flow.wanted(said, client_id=client.client_id, secret=secret, scopes=self._resources.catalogue.scopes)
+        new = self._wanted(said, client_id=client.client_id, secret=secret)
 
         def unit(connection: Connection) -> Client:
             if self._registration.ensure(connection, new):
@@ -168,6 +171,10 @@ class RegistrationEndpoint:
         await self._ledger.database.work(unit)
         self._clients.forget(client.client_id)
         return Response(204, NO_STORE, b"")
+
+    def _wanted(self, said: dict[str, Any], *, client_id: str, secret: str) -> NewClient:
+        statement, scopes = self._statements.read(said), self._resources.catalogue.scopes
+        return flow.wanted(said, client_id=client_id, secret=secret, scopes=scopes, statement=statement)
 
     def _limits(self, request: Request) -> tuple[tuple[bytes, Limit], ...]:
         network = network_of((request.scope.get("client") or ("",))[0])
