@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from auth_svc.testing import House
-from lib_one.contracts import auth
+from lib_one.contracts import revocation
 
 
 async def revoke(house: House, token: str, *, client: str = "cli-proj", **more: str) -> Any:
@@ -71,7 +71,7 @@ async def test_revoked_session_ends_its_tokens_and_grants(house: House) -> None:
     assert (await house.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert await house.active(other["access_token"])
     (event,) = await house.events("SessionRevoked")
-    assert isinstance(event.data, auth.SessionRevoked)
+    assert isinstance(event.data, revocation.SessionRevoked)
     assert event.data.expires_at >= house.clock() + timedelta(minutes=10)
 
 
@@ -141,6 +141,6 @@ async def test_heartbeat_goes_into_the_stream(house: House) -> None:
     from lib_one.testing import eventually
 
     beats = await eventually(
-        lambda: [event for event in house.bus.events if isinstance(event.data, auth.RevocationHeartbeat)]
+        lambda: [event for event in house.bus.events if isinstance(event.data, revocation.RevocationHeartbeat)]
     )
     assert beats[0].data.subject() == "auth.rev.heartbeat"

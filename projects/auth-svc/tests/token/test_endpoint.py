@@ -82,7 +82,7 @@ async def test_known_resource_is_accepted_rfc8707_2(house: House) -> None:
     assert house.claims(answer.json()["access_token"])["aud"] == house.resource
 
 
-@pytest.mark.parametrize("resource", ["https://other.example", "http://127.0.0.1:8401/", "http://127.0.0.1:8400"])
+@pytest.mark.parametrize("resource", ["https://other.example", "http://127.0.0.1:8401/api", "http://127.0.0.1:8400"])
 async def test_other_resource_is_invalid_target_rfc8707_2(house: House, resource: str) -> None:
     form = {"grant_type": "client_credentials", "resource": resource}
     answer = await house.post("/token", form, client="simulator")
