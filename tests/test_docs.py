@@ -39,6 +39,14 @@ def test_generated_page_is_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text() == generator().PAGES[name](), "run: uv run docs/generate.py"
 
 
+def test_specifications_name_tests_that_exist() -> None:
+    text = (DOCS / "reference" / "specifications.md").read_text()
+    named = set(re.findall(r"`((?:[a-z-]+/)?tests/[\w/.]+)`", text))
+    assert len(named) > 30
+    paths = {name: ROOT / (name if name.startswith("tests/") else f"projects/{name}") for name in named}
+    assert [name for name, path in sorted(paths.items()) if not path.exists()] == []
+
+
 # --- readers find their way ------------------------------------------------------------------------------------------
 
 

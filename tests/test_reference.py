@@ -33,6 +33,6 @@ def test_commands_of_the_reference_work(name: str, system: FrontDoor, page: Page
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
