@@ -188,13 +188,13 @@ async def test_token_that_is_neither_its_own_nor_sent_to_it_is_refused(house: Ho
 
 
 async def test_may_act_lets_the_one_that_it_names_and_nobody_else_rfc8693_4_4(house: House, gateway: str) -> None:
-    await register(house, "agent", resource=None)
-    await register(house, "assistant", may_act="agent")
-    token = (await house.tokens("clara", client="assistant"))["access_token"]
-    assert house.claims(token)["may_act"] == {"sub": "agent"}
+    await register(house, "courier", resource=None)
+    await register(house, "dispatch", may_act="courier")
+    token = (await house.tokens("clara", client="dispatch"))["access_token"]
+    assert house.claims(token)["may_act"] == {"sub": "courier"}
     assert refused(await exchange(house, token, client="gateway"))
-    after = house.claims((await exchange(house, token, client="agent")).json()["access_token"])
-    assert after["act"] == {"sub": "agent"}
+    after = house.claims((await exchange(house, token, client="courier")).json()["access_token"])
+    assert after["act"] == {"sub": "courier"}
     assert "may_act" not in after
 
 

@@ -11,11 +11,11 @@ from auth_svc.settings import Settings
 from auth_svc.testing import LOOPBACK, House, settings_in
 from lib_one.http import Response
 
-ID = "https://agent.example/oauth/client.json"
+ID = "https://editor.example/oauth/client.json"
 GOOD: dict[str, Any] = {
     "client_id": ID,
-    "client_name": "Agent",
-    "redirect_uris": ["http://127.0.0.1/callback", "https://agent.example/callback"],
+    "client_name": "Editor",
+    "redirect_uris": ["http://127.0.0.1/callback", "https://editor.example/callback"],
     "grant_types": ["authorization_code", "refresh_token"],
 }
 
@@ -40,12 +40,12 @@ async def test_a_client_that_was_never_here_gets_in_and_the_person_sees_where_th
     person: Any, house: House
 ) -> None:
     serve(house)
-    await person.authorize(client_id=ID, redirect_uri="https://agent.example/callback", scope="openid shipments:read")
+    await person.authorize(client_id=ID, redirect_uri="https://editor.example/callback", scope="openid shipments:read")
     await person.sign_in("clara")
-    assert "Agent" in person.page.text
-    assert "<strong>agent.example</strong>" in person.page.text
+    assert "Editor" in person.page.text
+    assert "<strong>editor.example</strong>" in person.page.text
     await person.submit(decision="allow")
-    answer = await person.redeem(person.answer["code"], client_id=ID, redirect_uri="https://agent.example/callback")
+    answer = await person.redeem(person.answer["code"], client_id=ID, redirect_uri="https://editor.example/callback")
     assert answer.status_code == 200, answer.text
     token = answer.json()["access_token"]
     assert house.claims(token)["client_id"] == ID
@@ -78,7 +78,7 @@ async def test_only_the_redirect_uris_of_the_document_are_answered(person: Any, 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"client_id": "https://agent.example/oauth/other.json"},
+        {"client_id": "https://editor.example/oauth/other.json"},
         {"client_id": ID + "/"},
         {"client_id": ...},
         {"client_name": ...},
@@ -109,7 +109,7 @@ async def test_a_document_that_does_not_fit_is_no_client(person: Any, house: Hou
     [
         Response(404),
         Response(500),
-        Response(302, headers={"location": "https://agent.example/elsewhere.json"}),
+        Response(302, headers={"location": "https://editor.example/elsewhere.json"}),
         Response(200, content=b"{", headers={"content-type": "application/json"}),
         Response(200, content=b"[]", headers={"content-type": "application/json"}),
         Response(200, content=b"[" * 10_000, headers={"content-type": "application/json"}),
@@ -127,18 +127,18 @@ async def test_what_is_no_document_is_no_client_and_no_redirect_is_followed(
 @pytest.mark.parametrize(
     "client_id",
     [
-        "https://agent.example",
-        "https://agent.example/",
-        "http://agent.example/client.json",
-        "https://agent.example/a/../client.json",
-        "https://agent.example/./client.json",
-        "https://user@agent.example/client.json",
-        "https://agent.example/client.json#x",
-        "https://AGENT.example/client.json",
-        "https://agent.example/" + "x" * 128,
+        "https://editor.example",
+        "https://editor.example/",
+        "http://editor.example/client.json",
+        "https://editor.example/a/../client.json",
+        "https://editor.example/./client.json",
+        "https://user@editor.example/client.json",
+        "https://editor.example/client.json#x",
+        "https://EDITOR.example/client.json",
+        "https://editor.example/" + "x" * 128,
         "https:///client.json",
-        "https://agent.example/ä",
-        "https://agent.example/a b",
+        "https://editor.example/ä",
+        "https://editor.example/a b",
         "web",
     ],
 )
@@ -153,14 +153,14 @@ async def test_the_document_is_believed_as_long_as_it_says_and_then_read_again_r
     serve(house, cache="max-age=300")
     await person.authorize(client_id=ID, redirect_uri=LOOPBACK)
     assert person.page.status_code == 200
-    serve(house, redirect_uris=["https://agent.example/new"])
+    serve(house, redirect_uris=["https://editor.example/new"])
     house.clock.advance(timedelta(seconds=299))
     await person.authorize(client_id=ID, redirect_uri=LOOPBACK)
     assert person.page.status_code == 200
     house.clock.advance(timedelta(seconds=2))
     await person.authorize(client_id=ID, redirect_uri=LOOPBACK)
     assert person.page.status_code == 400
-    await person.authorize(client_id=ID, redirect_uri="https://agent.example/new")
+    await person.authorize(client_id=ID, redirect_uri="https://editor.example/new")
     assert person.page.status_code == 200
     assert len(house.web.requests) == 2
 

@@ -11,14 +11,14 @@ from lib_one.testing import free_port
 def answer(request: http.Request) -> http.Response:
     if request.url.path == "/redirect":
         return http.Response(302, headers={"location": "http://elsewhere.example/"})
-    return http.Response(200, json={"path": request.url.path, "agent": request.headers.get("x-agent")})
+    return http.Response(200, json={"path": request.url.path, "kind": request.headers.get("x-kind")})
 
 
 async def test_a_base_url_and_headers_are_used_for_every_request() -> None:
     transport = http.MockTransport(answer)
-    async with http.client(base_url="http://issuer.example", headers={"X-Agent": "a"}, transport=transport) as client:
+    async with http.client(base_url="http://issuer.example", headers={"X-Kind": "a"}, transport=transport) as client:
         response = await client.get("/jwks")
-    assert response.json() == {"path": "/jwks", "agent": "a"}
+    assert response.json() == {"path": "/jwks", "kind": "a"}
 
 
 async def test_a_redirect_is_not_followed_because_a_token_must_not_travel() -> None:
