@@ -19,9 +19,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 
-# For pytest-xdist: each process takes file after file, in the order of `testpaths`, so the long ones are not the last.
-# The tests wait a good deal, for processes and disks: hence one process more than there are cores.
-SIDE_BY_SIDE = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile", "--no-loadscope-reorder")
+# For pytest-xdist: each core takes file after file, in the order of `testpaths`, so the long ones are not the last.
+SIDE_BY_SIDE = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),

@@ -18,7 +18,7 @@ async def rotate(house: House, algorithm: str = "ES256", *, announced: timedelta
     added = await house.app.ledger.database.work(
         lambda c: house.app.rotation.add(c, private, algorithm, active_at=house.clock() + announced)
     )
-    assert await house.app.keys.reload()
+    await house.app.keys.reload()
     return added
 
 
@@ -114,7 +114,7 @@ async def test_operator_takes_back_an_announced_key_and_no_other(house: House) -
         await retire(signs)
     new = await rotate(house)
     await retire(new)
-    assert await house.app.keys.reload()
+    await house.app.keys.reload()
     assert new not in await published(house)
     house.clock.advance(ANNOUNCED)
     assert signer(house) == signs

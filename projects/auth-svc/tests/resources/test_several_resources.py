@@ -130,8 +130,7 @@ async def test_another_process_sees_it_at_its_next_look(house: House, settings: 
 
     async with running_house(settings, house.clock) as other:
         await register(house, LEDGER)
-        assert await other.app.resources.reload()
-        assert not await other.app.resources.reload()
+        await other.app.resources.reload()  # unless its housekeeping has looked already
         assert LEDGER.identifier in other.app.resources.catalogue.identifiers
 
 
