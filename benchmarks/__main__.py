@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def http_paths(bench: Bench, seconds: float) -> list[dict[str, Any]]:
     """The hot paths of both services."""
-    fresh = asyncio.run(bench.tokens(20_000))
+    fresh = bench.tokens(20_000)
     token = fresh.pop()
     shipment = asyncio.run(bench.shipment(token))
     secret = (bench.system.data / "secrets" / "app-svc").read_text().strip()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import resident_mb
-from benchmarks.running import free_port
 from lib_one.event import utc_now
+from lib_one.testing import free_port
 from lib_two.token_store import TokenSet, TokenStore
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ async def refusal_latency(bench: Bench, guards: int) -> dict[str, Any]:
     seed = (bench.system.data / "nats" / "app-svc.nk").read_text().strip()
     connections = [NatsConnection(bench.system.nats_url, name="app-svc", nkey_seed=seed) for _ in range(guards)]
     views = [RevocationView() for _ in connections]
-    tokens = await bench.tokens(ROUNDS)
+    tokens = bench.tokens(ROUNDS)
     from_question, from_answer = [], []
     async with http.client() as client, asyncio.TaskGroup() as following:
         for connection in connections:
