@@ -1,0 +1,83 @@
+"""The composition root: the one place where the parts of auth-svc are made and put together.
+
+`parts` makes what is shared, `machine` the endpoints of programs, by path, and `site` the pages behind them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from auth_svc.app.machine import machine_endpoints
+from auth_svc.app.parts import SERVICE, Parts
+from auth_svc.app.site import site
+from auth_svc.settings import Settings
+from auth_svc.wire import FastLane
+from lib_one.bus import Bus
+from lib_one.event import Now, utc_now
+from lib_one.http import AsyncClient
+from lib_one.nats import Presence
+
+
+class AuthService(Parts):
+    """Everything that one auth-svc process has, wired. It is an ASGI application; its lifespan starts and stops it."""
+
+    def __init__(
+        self, settings: Settings, *, now: Now = utc_now, bus: Bus | None = None, outside: AsyncClient | None = None
+    ) -> None:
+        """Migrate the database and put everything together.
+
+        In tests `bus` takes the place of NATS, and `outside` of the web at addresses that clients gave.
+
+        Raises:
+            TrustedIssuersError: a file of trusted issuers is unreadable.
+            SecretKeyError: the master secret is missing or unreadable.
+            DatabaseUnavailableError: the database is away.
+        """
+        super().__init__(settings, now=now, bus=bus, outside=outside)
+        self.endpoints = machine_endpoints(self)
+        self._application = FastLane(self.endpoints, site(self, self.running))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        await self._application(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self, _site: Starlette | None = None) -> AsyncIterator[None]:
+        """Be alive: open the keys, apply the seed, relay events. It is the ASGI lifespan, and what a test enters."""
+        await self.keys.reload()
+        await self.seeding.apply(self.settings.seed_file)
+        await self.resources.reload()
+        jobs = (self.relay.run, self.housekeeping.run, self.delivery_worker.run)
+        tasks = [asyncio.create_task(job()) for job in jobs]
+        if self.connection is not None:
+            await self.connection.start()
+            presence = Presence(
+                self.connection, version=version(SERVICE), description="Authorization server", stats=self._stats
+            )
+            tasks.append(asyncio.create_task(presence.run()))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.passwords.close()
+            if self.connection is not None:
+                await self.connection.close()
+            await self.outside.aclose()
+            await self.ledger.database.close()
+
+    def _stats(self) -> dict[str, object]:
+        """For operators who ask over the bus."""
+        return {"events_published": self.relay.published, "events_refused": self.relay.refused}
+
+
+def create_app(
+    settings: Settings, *, now: Now = utc_now, bus: Bus | None = None, outside: AsyncClient | None = None
+) -> AuthService:
+    """Return the whole of auth-svc as an ASGI application."""
+    return AuthService(settings, now=now, bus=bus, outside=outside)
