@@ -30,7 +30,7 @@ async def test_metadata_says_who_issues_tokens_with_which_scopes_rfc9728_3_2(run
         "authorization_servers": [running.issuer.url],
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": ["ES256", "PS256", "EdDSA", "Ed25519"],
-        "scopes_supported": ["shipments:read", "shipments:write", "shipments:scan"],
+        "scopes_supported": ["shipments:read", "shipments:write", "shipments:scan", "shipments:admin"],
         "resource_name": "Shipment tracking",
     }
 

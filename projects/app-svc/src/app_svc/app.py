@@ -30,7 +30,7 @@ from lib_two.revocation import RevocationView
 
 SERVICE = "app-svc"
 SOURCE = "/app-svc"
-SCOPES = ("shipments:read", "shipments:write", "shipments:scan")
+SCOPES = ("shipments:read", "shipments:write", "shipments:scan", "shipments:admin")
 
 log = get_logger(__name__)
 

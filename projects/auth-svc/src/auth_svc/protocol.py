@@ -35,6 +35,10 @@ IDENTITY_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 """Everybody may grant these: they are about the person, or about how long a grant lives."""
 GLOBAL_TOKEN_REVOCATION: Final = "global_token_revocation"
 """Lets a program end all of a person. No role grants it: it is for clients that an operator registered with it."""
+ADMIN: Final = "admin"
+"""Lets its holder operate this server. The role `operator` grants it."""
+ISSUER_SCOPES: Final = (OPENID, GLOBAL_TOKEN_REVOCATION, ADMIN)
+"""Tokens with one of these are for the issuer too, beside the resource servers that the others belong to."""
 
 
 def resource_identifier(text: str) -> str:

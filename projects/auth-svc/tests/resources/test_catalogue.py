@@ -31,7 +31,7 @@ CATALOGUE = Catalogue(
         ("employee", {"shipments:read"}),
         ("clerk", {"shipments:read", "shipments:write", "shipments:scan", "ledger:read", "ledger:book"}),
         ("driver", {"shipments:read", "shipments:scan"}),
-        ("operator", {"shipments:read", "shipments:write", "shipments:scan"}),
+        ("operator", {"shipments:read", "shipments:write", "shipments:scan", "shipments:admin", "admin"}),
         ("auditor", {"ledger:read"}),
         ("nobody", set()),
     ],

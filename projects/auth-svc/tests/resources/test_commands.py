@@ -31,7 +31,7 @@ def test_operator_puts_lists_and_removes_a_resource(run: Any, tmp_path: Path) ->
     changed = msgspec.json.encode(msgspec.structs.replace(LEDGER, access_token_format="opaque")).decode()
     assert run("put", "-", stdin=changed).exit_code == 0
     assert run("list").stdout.splitlines() == [
-        "http://127.0.0.1:8401  jwt  shipments:read shipments:write shipments:scan",
+        "http://127.0.0.1:8401  jwt  shipments:read shipments:write shipments:scan shipments:admin",
         "https://ledger.example  opaque  ledger:read ledger:book",
     ]
     assert run("remove", LEDGER.identifier).exit_code == 0

@@ -24,7 +24,7 @@ def test_device_login_prints_code_address_and_qr_code(program: Program, issuer: 
         assert told["user_code"] in stderr
         assert told["verification_uri"] in stderr
         assert "▀" in stderr
-        assert "You may look at shipments, register and import them and record scans." in stderr
+        assert "You may look at shipments, register and import them, record scans" in stderr
     token = program.run("token").stdout.strip()
     assert token not in stderr
     assert issuer.signer.read(token) is not None

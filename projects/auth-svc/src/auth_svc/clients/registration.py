@@ -61,7 +61,7 @@ FIRST_PARTY = tuple(
         application_type="native",
         token_endpoint_auth_method="none",
         grant_types=(AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE),
-        scope="openid profile email offline_access shipments:read shipments:write shipments:scan",
+        scope="openid profile email offline_access shipments:read shipments:write shipments:scan shipments:admin admin",
         redirect_uris=("http://127.0.0.1/callback", "http://[::1]/callback"),
     )
     for client_id, name in (("cli-proj", "Command line"), ("gui-proj", "Shipment board"))

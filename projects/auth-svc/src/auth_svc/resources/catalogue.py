@@ -8,7 +8,7 @@ import msgspec
 
 from auth_svc.errors import InvalidAuthorizationDetails, InvalidScope, InvalidTarget
 from auth_svc.keys import DEFAULT_ALGORITHM
-from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, OPENID
+from auth_svc.protocol import ADMIN, GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, ISSUER_SCOPES
 from auth_svc.resources.details import Detail, DetailInWords, DetailType, check_detail, in_words
 
 type TokenFormat = Literal["jwt", "opaque"]
@@ -55,7 +55,11 @@ _ABOUT_PEOPLE: Final = (
     Scope("email", "See your e-mail address", "To show it or to write to you"),
     Scope("offline_access", "Stay connected", "Keep this access without asking again, until you sign out"),
 )
-_OF_OPERATORS: Final = Scope(GLOBAL_TOKEN_REVOCATION, "End people's access", "All of a person, in every application")
+_OF_OPERATORS: Final = (
+    Scope(GLOBAL_TOKEN_REVOCATION, "End people's access", "All of a person, in every application"),
+    Scope(ADMIN, "Operate the sign-in service", "See how it runs, end anybody's access, mend what went wrong"),
+)
+_ROLES_OF_THE_ISSUER: Final = {"operator": {ADMIN}}
 
 
 def shipments(identifier: str) -> Resource:
@@ -68,12 +72,13 @@ def shipments(identifier: str) -> Resource:
             Scope("shipments:read", "Look at shipments", "Lists, details, timelines and the live feed"),
             Scope("shipments:write", "Register shipments", "Create new ones and import lists"),
             Scope("shipments:scan", "Record scans", "Say where a shipment is and when it arrives"),
+            Scope("shipments:admin", "Operate shipment tracking", "See how it runs, mend what went wrong"),
         ),
         roles={
             "employee": ("shipments:read",),
             "clerk": everything,
             "driver": ("shipments:read", "shipments:scan"),
-            "operator": everything,
+            "operator": (*everything, "shipments:admin"),
         },
     )
 
@@ -92,9 +97,9 @@ class Catalogue:
         self._issuer = issuer
         self._default = default.identifier
         self._by_identifier = {resource.identifier: resource for resource in self.resources}
-        self._words = {scope.name: scope for scope in (*_ABOUT_PEOPLE, _OF_OPERATORS)}
+        self._words = {scope.name: scope for scope in (*_ABOUT_PEOPLE, *_OF_OPERATORS)}
         self._owners: dict[str, str | None] = dict.fromkeys(IDENTITY_SCOPES)
-        self._owners[OPENID] = self._owners[GLOBAL_TOKEN_REVOCATION] = issuer
+        self._owners.update(dict.fromkeys(ISSUER_SCOPES, issuer))
         # What an operator registered comes last and wins, if the house has changed its own scopes since.
         for resource in self.resources:
             for scope in resource.scopes:
@@ -109,7 +114,7 @@ class Catalogue:
             for resource in self.resources
             for known in resource.authorization_details
         }
-        self._roles: dict[str, set[str]] = {}
+        self._roles: dict[str, set[str]] = {role: set(scopes) for role, scopes in _ROLES_OF_THE_ISSUER.items()}
         for resource in self.resources:
             for role, scopes in resource.roles.items():
                 self._roles.setdefault(role, set()).update(scopes)

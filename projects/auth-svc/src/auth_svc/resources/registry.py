@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
-from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, resource_identifier
+from auth_svc.protocol import IDENTITY_SCOPES, ISSUER_SCOPES, resource_identifier
 from auth_svc.resources import store
 from auth_svc.resources.catalogue import Catalogue, Resource
 from auth_svc.resources.details import problems_of
@@ -81,7 +81,7 @@ def _problems(resource: Resource, others: Iterable[Resource], *, issuer: str) ->
             yield f"{scope.name[:140]!r} is no scope (RFC 6749 section 3.3)"
         if not (scope.title + scope.text).isprintable():
             yield f"the words for {scope.name[:140]!r} have control characters"
-    for name in sorted(set(names) & {*IDENTITY_SCOPES, GLOBAL_TOKEN_REVOCATION}):
+    for name in sorted(set(names) & {*IDENTITY_SCOPES, *ISSUER_SCOPES}):
         yield f"the scope {name!r} is the issuer's own"
     for other in others:
         for name in sorted(set(names) & {scope.name for scope in other.scopes}):

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 type Way = Literal["browser", "device", "either"]
 """How to sign in. `either` is the browser, and a code where none can be opened."""
 
-DEFAULT_SCOPE = "openid profile email offline_access shipments:read shipments:write shipments:scan"
+DEFAULT_SCOPE = (
+    "openid profile email offline_access shipments:read shipments:write shipments:scan shipments:admin admin"
+)
 
 _WORDS = {
     "shipments:read": "look at shipments",
     "shipments:write": "register and import them",
     "shipments:scan": "record scans",
+    "shipments:admin": "operate shipment tracking",
+    "admin": "operate the sign-in service",
 }
 
 
