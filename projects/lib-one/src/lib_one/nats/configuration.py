@@ -53,7 +53,8 @@ def configuration(node: Node, *, made_by: str, guest: str | None = None) -> str:
         guest: Name of a user whose rights a client without any key gets. For tests alone.
     """
     users = "\n".join(_user(user, node.keys[user.name]) for user in USERS)
-    return f"""\
+    return (
+        f"""\
 # Written {made_by}.
 server_name: {node.name}
 listen: "{node.listen}"
@@ -74,7 +75,9 @@ jetstream {{
 }}
 system_account: SYS
 {f"no_auth_user: {node.keys[guest]}" if guest else ""}
-""".rstrip() + "\n"
+""".rstrip()
+        + "\n"
+    )
 
 
 def _cluster(node: Node) -> str:

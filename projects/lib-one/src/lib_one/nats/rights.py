@@ -1,4 +1,4 @@
-"""Who may connect to the bus, and what they may say and hear: the one table behind every configuration of the server."""
+"""Who may connect to the bus, and what they may say and hear: the one table behind every configuration."""
 
 from dataclasses import dataclass
 
