@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth_svc.approvals import Answer, answer
 from auth_svc.device_flow.flow import (
     ALPHABET,
     Device,
@@ -14,7 +15,6 @@ from auth_svc.device_flow.flow import (
     read_user_code,
     show_user_code,
 )
-from auth_svc.token import Answer, answer
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LIFE = timedelta(minutes=10)

@@ -9,15 +9,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Connection, create_engine
 
 from auth_svc import clients, signin
+from auth_svc.approvals import INTERVAL, Approval
 from auth_svc.clients.store import clients as clients_table
 from auth_svc.db import Ledger, metadata
 from auth_svc.device_flow import DeviceCode, store
-from auth_svc.device_flow.flow import Approval, Device
+from auth_svc.device_flow.flow import Device
 from auth_svc.errors import OAuthError
 from auth_svc.resources import Resources, shipments
 from auth_svc.signin.flow import Session
 from auth_svc.signin.store import start_session
-from auth_svc.token import INTERVAL, Authorized, Form
+from auth_svc.token import Authorized, Form
 from auth_svc.users.store import User
 from auth_svc.users.store import add as add_user
 
@@ -96,9 +97,9 @@ class LifeOfADevice(RuleBasedStateMachine):
             approval = Approval(
                 user_id="u", session_id="s", grant_id="g", auth_time=NOON, amr=("pwd",), scope=("shipments:read",)
             )
-            counted = store.approve(self.connection, "d", approval, now=self.now)
+            counted = store.decisions.approve(self.connection, "d", approval, now=self.now)
         else:
-            counted = store.deny(self.connection, "d", now=self.now)
+            counted = store.decisions.deny(self.connection, "d", now=self.now)
         assert counted == (self.decision is None and self.now < NOON + LIFE)
         if counted:
             self.decision, self.decided_at = ("allow" if allow else "deny"), self.now

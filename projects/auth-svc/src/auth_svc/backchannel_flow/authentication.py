@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from auth_svc import users, wire
+from auth_svc.approvals import INTERVAL
 from auth_svc.backchannel_flow import store
 from auth_svc.backchannel_flow.flow import (
     TO_ONE_PERSON,
@@ -25,7 +26,7 @@ from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, take_attempt
 from auth_svc.subjects import Subjects
-from auth_svc.token import INTERVAL, Form, narrow, parse_scope
+from auth_svc.token import Form, narrow, parse_scope
 from lib_one.contracts.auth import AuthenticationRequested
 from lib_one.event import new_id
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from auth_svc.approvals import Approval, Status
 from auth_svc.errors import InvalidBindingMessage, InvalidRequest
 from auth_svc.signin import Limit
-from auth_svc.token import Form, Status
+from auth_svc.token import Form
 
 TO_ONE_PERSON: Final = Limit(10, timedelta(minutes=1))
 """Requests that one client may send to one person: who is asked all the time says yes at last."""
@@ -15,17 +16,6 @@ _LONGEST_MESSAGE: Final = 80
 """Characters: what fits on one line of the page, and of the client's screen beside it."""
 _BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
 _HINTS: Final = ("login_hint", "login_hint_token", "id_token_hint")
-
-
-@dataclass(frozen=True)
-class Approval:
-    """By which sign-in a person approved, and the grant that begins with it."""
-
-    session_id: str
-    grant_id: str
-    auth_time: datetime
-    amr: tuple[str, ...]
-    scope: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from auth_svc.approvals import Approval
 from auth_svc.backchannel_flow import store
-from auth_svc.backchannel_flow.flow import Approval, BackchannelRequest
+from auth_svc.backchannel_flow.flow import BackchannelRequest
 from auth_svc.backchannel_flow.grant import Backchannel
 from auth_svc.clients import Client, Clients
 from auth_svc.db import Connection
@@ -109,7 +110,7 @@ class Notifications:
         """Use the request up: its tokens are made once, with the decision, and each attempt sends the same."""
         authorized = self._grant.authorized(connection, client, request, approval, now)
         authorized = msgspec.structs.replace(authorized, auth_req_id=auth_req_id)
-        store.consume(connection, request.request_id, now=now)
+        store.decisions.consume(connection, request.request_id, now=now)
         issued = self._issuer.issue(connection, authorized, client, grant_type=CIBA, resources=(), now=now)
         tokens: dict[str, Any] = msgspec.json.decode(issued)
         return tokens

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from auth_svc import clients
+from auth_svc.approvals import approval_by
 from auth_svc.backchannel_flow import store
-from auth_svc.backchannel_flow.flow import Approval, BackchannelRequest
+from auth_svc.backchannel_flow.flow import BackchannelRequest
 from auth_svc.backchannel_flow.notification import Notifications
 from auth_svc.clients import Clients
 from auth_svc.db import Connection, Ledger
@@ -18,7 +19,6 @@ from auth_svc.signin import Browser, Errand, SignedIn
 from auth_svc.token import narrow
 from auth_svc.web import PageProblem, Pages
 from lib_one.contracts.auth import ConsentGranted
-from lib_one.event import new_id
 
 _PATH = "/requests"
 
@@ -112,7 +112,7 @@ class RequestPages:
         if asked is None or asked.user_id != found.user.user_id or client is None or client.disabled:
             return False
         if not allow:
-            if not store.deny(connection, request_id, now=now):
+            if not store.decisions.deny(connection, request_id, now=now):
                 return False
             self._notifications.decided(connection, client, asked, None, now=now)
             return True
@@ -123,14 +123,8 @@ class RequestPages:
                 "Not for your role",
                 "The application asks for nothing that your role may give. Nothing was allowed.",
             )
-        approval = Approval(
-            session_id=found.session.session_id,
-            grant_id=new_id(),
-            auth_time=found.session.auth_time,
-            amr=found.session.amr,
-            scope=scope,
-        )
-        if not store.approve(connection, request_id, approval, now=now):
+        approval = approval_by(found, scope)
+        if not store.decisions.approve(connection, request_id, approval, now=now):
             return False
         self._ledger.outbox.record(
             connection,

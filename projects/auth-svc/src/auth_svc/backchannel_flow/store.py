@@ -3,24 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    and_,
-    bindparam,
-    delete,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, delete, select
 from sqlalchemy.engine import Row
 
-from auth_svc.backchannel_flow.flow import Approval, BackchannelRequest
+from auth_svc.approvals import Decisions, approval_of
+from auth_svc.backchannel_flow.flow import BackchannelRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 
@@ -53,15 +40,9 @@ KEPT = timedelta(days=1)
 
 _BY_SECRET = select(backchannel_requests).where(backchannel_requests.c.auth_req_id_hash == bindparam("hash"))
 _BY_ID = select(backchannel_requests).where(backchannel_requests.c.request_id == bindparam("request_id"))
-_CONSUME = (
-    update(backchannel_requests)
-    .where(
-        backchannel_requests.c.request_id == bindparam("id"),
-        backchannel_requests.c.status == "approved",
-        backchannel_requests.c.used_at.is_(None),
-    )
-    .values(used_at=bindparam("now"))
-)
+
+decisions = Decisions(backchannel_requests)
+withdraw = decisions.withdraw
 
 
 def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: str) -> None:
@@ -109,78 +90,12 @@ def waiting_for(connection: Connection, user_id: str, *, now: datetime) -> list[
     return [_request(row) for row in connection.execute(statement)]
 
 
-def approve(connection: Connection, request_id: str, approval: Approval, *, now: datetime) -> bool:
-    """The person said yes. False if it was decided already or has expired."""
-    return _decide(
-        connection,
-        request_id,
-        now,
-        status="approved",
-        session_id=approval.session_id,
-        grant_id=approval.grant_id,
-        auth_time=approval.auth_time,
-        amr=" ".join(approval.amr),
-        granted_scope=" ".join(approval.scope),
-    )
-
-
-def deny(connection: Connection, request_id: str, *, now: datetime) -> bool:
-    """The person said no. False if it was decided already or has expired."""
-    return _decide(connection, request_id, now, status="denied")
-
-
-def polled(connection: Connection, request_id: str, *, interval: timedelta, now: datetime) -> None:
-    """Remember a poll, and how long to wait before the next."""
-    connection.execute(
-        update(backchannel_requests)
-        .where(backchannel_requests.c.request_id == request_id)
-        .values(polled_at=now, interval_seconds=int(interval.total_seconds()))
-    )
-
-
-def consume(connection: Connection, request_id: str, *, now: datetime) -> bool:
-    """Use an approved request up. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
-    return connection.execute(_CONSUME, {"id": request_id, "now": now}).rowcount == 1
-
-
-def withdraw(connection: Connection, *, user_id: str, client_id: str, since: datetime, now: datetime) -> list[str]:
-    """Use up the approvals of this person that this client has not fetched yet.
-
-    Returns the ids of their grants, and of those that were fetched after `since`.
-    """
-    table = backchannel_requests.c
-    theirs = and_(table.user_id == user_id, table.client_id == client_id, table.status == "approved")
-    unfetched = table.used_at.is_(None)
-    held = connection.execute(select(table.grant_id).where(theirs, or_(unfetched, table.used_at > since)))
-    found = list(held.scalars())
-    connection.execute(update(backchannel_requests).where(theirs, unfetched).values(used_at=now))
-    return found
-
-
 def forget_expired(connection: Connection, now: datetime) -> None:
     """Delete requests that no longer matter."""
     connection.execute(delete(backchannel_requests).where(backchannel_requests.c.expires_at < now - KEPT))
 
 
-def _decide(connection: Connection, request_id: str, now: datetime, **values: object) -> bool:
-    statement = update(backchannel_requests).where(
-        backchannel_requests.c.request_id == request_id,
-        backchannel_requests.c.status == "pending",
-        backchannel_requests.c.expires_at > now,
-    )
-    return connection.execute(statement.values(decided_at=now, **values)).rowcount == 1
-
-
 def _request(row: Row[Any]) -> BackchannelRequest:
-    approval = None
-    if row.grant_id is not None:
-        approval = Approval(
-            session_id=row.session_id,
-            grant_id=row.grant_id,
-            auth_time=row.auth_time,
-            amr=tuple(row.amr.split()),
-            scope=tuple(row.granted_scope.split()),
-        )
     return BackchannelRequest(
         request_id=row.request_id,
         client_id=row.client_id,
@@ -189,7 +104,7 @@ def _request(row: Row[Any]) -> BackchannelRequest:
         resource=tuple(row.resource.split()),
         binding_message=row.binding_message,
         status=row.status,
-        approval=approval,
+        approval=approval_of(row),
         interval=timedelta(seconds=row.interval_seconds),
         polled_at=row.polled_at,
         decided_at=row.decided_at,

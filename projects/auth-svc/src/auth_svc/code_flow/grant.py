@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from auth_svc import signin, users
+from auth_svc.approvals import authorized
 from auth_svc.clients import Client
 from auth_svc.code_flow import store
 from auth_svc.code_flow.code import verifier_fits
 from auth_svc.db import Connection
-from auth_svc.errors import InvalidGrant, InvalidRequest, InvalidScope
-from auth_svc.protocol import AUTHORIZATION_CODE, OFFLINE_ACCESS, OPENID, REFRESH_TOKEN
+from auth_svc.errors import InvalidGrant, InvalidRequest
+from auth_svc.protocol import AUTHORIZATION_CODE
 from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
-from auth_svc.token import Authorized, Form, Outcome, Refusal, narrow
+from auth_svc.token import Form, Outcome, Refusal
 
 
 class AuthorizationCode:
@@ -54,26 +54,15 @@ class AuthorizationCode:
         if not store.consume(connection, secret, now=now):
             # Somebody else's transaction consumed it between the look and the swap: that is a replay too.
             return self._replayed(connection, code.grant_id)
-        user = users.find(connection, code.user_id)
-        if user is None or not signin.is_live(connection, code.session_id, now=now):
-            raise InvalidGrant("the session is over")
-        scope = narrow(code.scope, self._resources.catalogue.scopes_for(user.roles), client.scopes)
-        if not scope:
-            raise InvalidScope("nothing is left of the consent")
-        return Authorized(
-            subject=code.user_id,
-            client_id=code.client_id,
-            scope=scope,
-            grant_id=code.grant_id,
-            session_id=code.session_id,
-            auth_time=code.auth_time,
-            amr=code.amr,
-            roles=user.roles,
-            nonce=code.nonce,
-            issue_refresh=OFFLINE_ACCESS in scope and REFRESH_TOKEN in client.grant_types,
-            id_token=OPENID in scope,
+        return authorized(
+            connection,
+            client,
+            code,
+            self._resources.catalogue,
             resource=code.resource,
             terms=code.terms,
+            nonce=code.nonce,
+            now=now,
         )
 
     def _replayed(self, connection: Connection, grant_id: str) -> Refusal:

@@ -4,6 +4,7 @@ import math
 from datetime import timedelta
 
 from auth_svc import wire
+from auth_svc.approvals import INTERVAL
 from auth_svc.clients import ClientAuthentication
 from auth_svc.db import Connection, Ledger
 from auth_svc.device_flow import store
@@ -19,7 +20,7 @@ from auth_svc.protocol import DEVICE_CODE
 from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, network_of, take_attempt
-from auth_svc.token import INTERVAL, narrow, parse_scope
+from auth_svc.token import narrow, parse_scope
 from lib_one.event import new_id
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from auth_svc.approvals import Approval, Status
 from auth_svc.signin import Limit
-from auth_svc.token import Status
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
 """No vowels, so that no words come out; no digits, so that nothing looks like something else (RFC 8628 section 6.1)."""
@@ -18,18 +18,6 @@ BEGUN_FROM_ONE_ADDRESS: Final = Limit(30, timedelta(seconds=20))
 """Devices that one client may begin from one address: thirty at once, then three a minute."""
 BEGUN_IN_ALL: Final = Limit(1000, timedelta(seconds=1))
 """Devices that everybody may begin together. Anybody may ask, and each is a row: this bounds the table."""
-
-
-@dataclass(frozen=True)
-class Approval:
-    """Who approved a device, and the grant that begins with it."""
-
-    user_id: str
-    session_id: str
-    grant_id: str
-    auth_time: datetime
-    amr: tuple[str, ...]
-    scope: tuple[str, ...]
 
 
 @dataclass(frozen=True)

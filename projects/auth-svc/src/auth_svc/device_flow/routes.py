@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from auth_svc.approvals import approval_by
 from auth_svc.clients import Client, Clients
 from auth_svc.db import Connection, Ledger
 from auth_svc.device_flow import store
 from auth_svc.device_flow.flow import (
     GUESSES,
-    Approval,
     Device,
     read_user_code,
     show_user_code,
@@ -32,7 +32,6 @@ from auth_svc.signin import (
 from auth_svc.token import narrow
 from auth_svc.web import PageProblem, Pages, Seal, SealBrokenError, parse_fields
 from lib_one.contracts.auth import ConsentGranted
-from lib_one.event import new_id
 
 _CONFIRM_LIFE = timedelta(minutes=15)
 _NOT_WAITING = "No device is waiting with this code. Check it, or start again on the device."
@@ -159,7 +158,7 @@ class DevicePages:
                 path = "/device/allowed"
             case "deny":
                 now = self._ledger.now()
-                done = await self._ledger.database.work(lambda c: store.deny(c, device.device_id, now=now))
+                done = await self._ledger.database.work(lambda c: store.decisions.deny(c, device.device_id, now=now))
                 path = "/device/denied"
             case _:
                 raise PageProblem(400, "That could not be read", "The answer was neither Allow nor Deny.")
@@ -179,15 +178,8 @@ class DevicePages:
 
     def _approve(self, connection: Connection, device: Device, found: SignedIn) -> bool:
         scope = self._scope(device, found)
-        approval = Approval(
-            user_id=found.user.user_id,
-            session_id=found.session.session_id,
-            grant_id=new_id(),
-            auth_time=found.session.auth_time,
-            amr=found.session.amr,
-            scope=scope,
-        )
-        if not store.approve(connection, device.device_id, approval, now=self._ledger.now()):
+        approval = approval_by(found, scope)
+        if not store.decisions.approve(connection, device.device_id, approval, now=self._ledger.now()):
             return False
         self._ledger.outbox.record(
             connection,

@@ -5,7 +5,6 @@ from auth_svc.token.client_credentials import ClientCredentials
 from auth_svc.token.endpoint import TokenEndpoint
 from auth_svc.token.grant import Actor, Authorized, Grant, Outcome, Refusal
 from auth_svc.token.issuer import AccessClaims, TokenIssuer, TokenResponse
-from auth_svc.token.polling import INTERVAL, SLOWER, Answer, Status, answer
 from auth_svc.token.presented import PresentedTokens
 from auth_svc.token.refresh import Refresh
 from auth_svc.token.scope import narrow, parse_scope
@@ -13,12 +12,9 @@ from auth_svc.token.store import forget_expired
 from auth_svc.wire import Form
 
 __all__ = [
-    "INTERVAL",
-    "SLOWER",
     "AccessClaims",
     "AccessTokens",
     "Actor",
-    "Answer",
     "Authorized",
     "ClientCredentials",
     "Form",
@@ -27,11 +23,9 @@ __all__ = [
     "PresentedTokens",
     "Refresh",
     "Refusal",
-    "Status",
     "TokenEndpoint",
     "TokenIssuer",
     "TokenResponse",
-    "answer",
     "forget_expired",
     "narrow",
     "parse_scope",

@@ -1,8 +1,12 @@
-"""What a client is answered that polls until somebody has decided (RFC 8628 section 3.5, CIBA section 11). Pure."""
+"""What waits for a person's decision, and what its client is answered meanwhile. Pure."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final, Literal, Protocol
+
+from auth_svc.signin import SignedIn
+from lib_one.event import new_id
 
 INTERVAL: Final = timedelta(seconds=5)
 """Time between polls at first (RFC 8628 section 3.2, CIBA section 7.3)."""
@@ -14,11 +18,25 @@ _JITTER: Final = timedelta(milliseconds=250)
 type Status = Literal["pending", "approved", "denied"]
 
 
-class Polled(Protocol):
+@dataclass(frozen=True)
+class Approval:
+    """Who allowed it by which sign-in, and the grant that begins with it."""
+
+    user_id: str
+    session_id: str
+    grant_id: str
+    auth_time: datetime
+    amr: tuple[str, ...]
+    scope: tuple[str, ...]
+
+
+class Waiting(Protocol):
     """Something that waits for a person's decision, and is asked about."""
 
     @property
     def status(self) -> Status: ...
+    @property
+    def approval(self) -> Approval | None: ...
     @property
     def interval(self) -> timedelta: ...
     @property
@@ -42,8 +60,20 @@ class Answer(Enum):
     USED = auto()
 
 
-def answer(waiting: Polled, *, life: timedelta, now: datetime) -> Answer:
-    """What to answer a poll at `now`.
+def approval_by(found: SignedIn, scope: tuple[str, ...]) -> Approval:
+    """What the person says yes to who looks at the page: a new grant."""
+    return Approval(
+        user_id=found.user.user_id,
+        session_id=found.session.session_id,
+        grant_id=new_id(),
+        auth_time=found.session.auth_time,
+        amr=found.session.amr,
+        scope=scope,
+    )
+
+
+def answer(waiting: Waiting, *, life: timedelta, now: datetime) -> Answer:
+    """What to answer a poll at `now` (RFC 8628 section 3.5, CIBA Core section 11).
 
     What the person said comes before the expiry: an approval in the last second still counts. It is good for another
     `life` and no longer.
