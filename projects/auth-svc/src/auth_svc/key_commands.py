@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 keys = typer.Typer(help="Signing keys: list, rotate, import, retire, distrust.", no_args_is_help=True)
 
+_KEY_ID = {"ignore_unknown_options": True}
+"""For commands that take the id of a key: it may begin with a hyphen, and is no option then."""
 _NOW = typer.Option("--now", help="Sign with it at once: only after a key was lost.")
 
 
@@ -76,7 +78,7 @@ def import_key(
     typer.echo(_add(private, found, now=now))
 
 
-@keys.command()
+@keys.command(context_settings=_KEY_ID)
 def retire(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
     """Forget a key that has not signed yet, or whose last token is of no use any more.
 
@@ -86,7 +88,7 @@ def retire(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it."
     typer.echo(f"{key_id} is retired.")
 
 
-@keys.command()
+@keys.command(context_settings=_KEY_ID)
 def distrust(key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")]) -> None:
     """Make everything that a key has signed worthless, everywhere, at once. A new key takes its place."""
 
