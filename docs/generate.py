@@ -1,13 +1,15 @@
 """Write the pages that follow from code, or their parts: `uv run docs/generate.py`. A test compares them."""
 
-import ast
 import dataclasses
 import inspect
 import itertools
+import json
+import re
 import sys
-import textwrap
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,12 @@ import cli_proj.translation
 import gui_proj.settings
 import lib_one.contracts  # noqa: F401 - registers every contract
 import lib_two.errors
+from lib_one import catalogue
+from lib_one.event import Contract
 from lib_one.event import contracts as registered
 
 DOCS = Path(__file__).resolve().parent
+FIXTURES = DOCS.parent / "projects" / "lib-one" / "tests" / "fixtures" / "contracts"
 
 
 def events() -> str:
@@ -43,35 +48,67 @@ def events() -> str:
         "",
         "Every fact that the system tells: a CloudEvents 1.0 message on NATS, attributes in headers (`ce-id`, …), data",
         "as JSON. The contracts are frozen classes in `lib_one.contracts`. Additive changes keep the version, others",
-        "make a new type. Readers ignore fields that they do not know, and skip types that they do not know.",
+        "make a new type. Readers ignore fields that they do not know, and skip types that they do not know. What is",
+        "no contract cannot be told: `UnregisteredEventError`.",
         "",
         "No event carries a secret, a token, a password or an e-mail address.",
         "",
+        "For tools: [AsyncAPI 3.0](asyncapi.json), and a JSON Schema of each fact, whose `$id` its header",
+        "`ce-dataschema` has.",
+        "",
+        "| fact | stream | who tells | who hears |",
+        "| --- | --- | --- | --- |",
     ]
-    for type_, contract in registered().items():
-        if not contract.__module__.startswith("lib_one.contracts."):
-            continue  # somebody else's, in the same process
-        lines += [f"## {contract.__name__}", "", _first_paragraph(contract), ""]
-        lines += [f"Type `{type_}`, subject `{_subject(contract)}`.", ""]
+    for contract in _facts():
+        tells = ", ".join(catalogue.stream_of(contract).owners)
+        anchor = f"[`{catalogue.name_of(contract)}`](#{contract.__name__.lower()})"
+        lines.append(f"| {anchor} | {catalogue.stream_of(contract).name} | {tells} | {_hearers(contract)} |")
+    lines.append("")
+    for contract in _facts():
+        name = catalogue.name_of(contract)
+        lines += [f"## {contract.__name__}", "", catalogue.summary_of(contract), ""]
+        number = name.rpartition(".v")[2]
+        lines += [f"Type `{contract.TYPE}`, version {number}, [JSON Schema](schemas/{name}.json).", ""]
+        subject = re.sub(r"{(\w+)}", r"<\1>", catalogue.address(contract))
+        lines += [f"Subject `{subject}`, in the stream {catalogue.stream_of(contract).name}.", ""]
         lines += ["| field | type | |", "| --- | --- | --- |"]
-        documented = _field_docstrings(contract)
+        documented = catalogue.field_docstrings(contract)
         for field in msgspec.structs.fields(contract):
             words = documented.get(field.name, "")
             optional = "" if field.required else "optional. "
             lines.append(f"| `{field.name}` | {_type_name(field.type)} | {optional}{words} |".replace(" |  |", " | |"))
-        lines.append("")
+        example = json.dumps(_examples()[name]["data"], indent=2, ensure_ascii=False)
+        lines += ["", "```json", *example.splitlines(), "```", ""]
     return "\n".join(lines)
 
 
-def _subject(contract: type[Any]) -> str:
-    """The subject's pattern, read off an instance whose fields say their own names."""
-    sample = {field.name: field.name for field in msgspec.structs.fields(contract)}
-    subject: str = contract(**sample).subject()
-    for field in sorted(sample, key=len, reverse=True):
-        subject = subject.replace(f".{field}.", f".<{field}>.")
-        if subject.endswith(f".{field}"):
-            subject = subject[: -len(field)] + f"<{field}>"
-    return subject
+def _facts() -> list[type[Contract]]:
+    """The contracts of the house; somebody else's may be in the same process."""
+    return [fact for fact in registered().values() if fact.__module__.startswith("lib_one.contracts.")]
+
+
+def _hearers(contract: type[Contract]) -> str:
+    services = [f"{reader.durable.partition('__')[0].replace('_', '-')}" for reader in catalogue.readers_of(contract)]
+    if catalogue.stream_of(contract).live is not None:
+        services.append("each guard, live")
+    return ", ".join(services) or "whoever reads the stream"
+
+
+def _examples() -> dict[str, catalogue.Example]:
+    """By a contract's name, the message that must be readable for ever."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(FIXTURES.glob("*.json"))}
+
+
+def asyncapi() -> str:
+    """The AsyncAPI document."""
+    document = catalogue.asyncapi(
+        _facts(), title="Events of event-based-svcs", version=version("lib-one"), examples=_examples()
+    )
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _schema(contract: type[Contract]) -> str:
+    return json.dumps(catalogue.schema(contract), indent=2, ensure_ascii=False) + "\n"
 
 
 def _type_name(annotation: Any) -> str:
@@ -81,30 +118,6 @@ def _type_name(annotation: Any) -> str:
     for long, short in (("datetime.datetime", "time"), ("datetime", "time"), ("lib_one.contracts.shipping.", "")):
         name = name.replace(long, short)
     return "`" + name.replace("|", "or") + "`"
-
-
-def _first_paragraph(of: Any) -> str:
-    return " ".join((inspect.getdoc(of) or "").split("\n\n")[0].split())
-
-
-def _field_docstrings(cls: type[Any]) -> dict[str, str]:
-    """The docstring under each field, of the class and what it stands on."""
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        except (OSError, TypeError):
-            continue
-        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in itertools.pairwise(body):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-            ):
-                found[statement.target.id] = " ".join(str(following.value.value).split())
-    return found
 
 
 def settings() -> str:
@@ -119,7 +132,7 @@ def settings() -> str:
     ]
     for name, prefix, cls in PROGRAMS:
         lines += [f"## {name}", ""]
-        documented = _field_docstrings(cls)
+        documented = catalogue.field_docstrings(cls)
         for field, default in _defaults(cls).items():
             lines += [f"### `{prefix}{field.upper()}`", "", documented[field], "", f"Default: {default}.", ""]
     return "\n".join(lines)
@@ -203,10 +216,10 @@ def errors() -> str:
     for code, kinds in by_code.items():
         lines += [f"### `{code}`", ""]
         if len(kinds) == 1:
-            lines.append(f"{kinds[0].status}, “{kinds[0].description}” {_first_paragraph(kinds[0])}")
+            lines.append(f"{kinds[0].status}, “{kinds[0].description}” {catalogue.summary_of(kinds[0])}")
         else:
             lines += ["| status | description | when |", "| --- | --- | --- |"]
-            lines += [f"| {kind.status} | {kind.description} | {_first_paragraph(kind)} |" for kind in kinds]
+            lines += [f"| {kind.status} | {kind.description} | {catalogue.summary_of(kind)} |" for kind in kinds]
         lines += ["", f"**What to do:** {NEXT[code]}", ""]
     lines += [
         "## app-svc",
@@ -224,10 +237,10 @@ def errors() -> str:
     ]
     for refusal in _below(lib_two.errors.Refused):
         code = f"`{refusal.code}`" if refusal.code else "none"
-        lines.append(f"| {refusal.status} | {code} | {_first_paragraph(refusal)} | {NEXT[refusal.__name__]} |")
+        lines.append(f"| {refusal.status} | {code} | {catalogue.summary_of(refusal)} | {NEXT[refusal.__name__]} |")
     lines += ["", "### Of the API", "", "| status | when | what to do |", "| --- | --- | --- |"]
     for problem in _below(app_svc.errors.AppError):
-        lines.append(f"| {problem.status.value} | {_first_paragraph(problem)} | {NEXT[problem.__name__]} |")
+        lines.append(f"| {problem.status.value} | {catalogue.summary_of(problem)} | {NEXT[problem.__name__]} |")
     lines += [f"| {status} | {when} | {do} |" for status, when, do in OTHER_PROBLEMS]
     lines += [
         "",
@@ -253,7 +266,7 @@ def order_of_checks() -> str:
     """The page that explains the order, with the tables as they are in the code."""
     law = ["| | the check | why, and by which rule |", "| --- | --- | --- |"]
     for number, check in enumerate(auth_svc.code_flow.flow.ORDER_OF_CHECKS, 3):
-        law.append(f"| {number} | {check.__name__.replace('_', ' ')} | {_first_paragraph(check)} |")
+        law.append(f"| {number} | {check.__name__.replace('_', ' ')} | {catalogue.summary_of(check)} |")
     tables = {
         "authorize": "\n".join(law),
         "par": _table_in(auth_svc.code_flow.PushedRequests),
@@ -374,10 +387,12 @@ PROGRAMS: tuple[tuple[str, str, type[Any]], ...] = (
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/events.md": events,
+    "reference/asyncapi.json": asyncapi,
     "reference/settings.md": settings,
     "reference/cli.md": commands,
     "reference/errors.md": errors,
     "explanation/order-of-checks.md": order_of_checks,
+    **{f"reference/schemas/{catalogue.name_of(fact)}.json": partial(_schema, fact) for fact in _facts()},
 }
 
 

@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from lib_one.contracts.auth import UserDisabled
 from lib_one.contracts.revocation import TokenRevoked
-from lib_one.errors import EventError, MalformedEventError, SubjectError, UnknownEventTypeError
-from lib_one.event import contracts, decode, event, new_id, subject_token
+from lib_one.errors import (
+    EventError,
+    MalformedEventError,
+    SubjectError,
+    UnknownEventTypeError,
+    UnregisteredEventError,
+)
+from lib_one.event import Contract, contract, contracts, decode, event, new_id, subject_token
 from lib_one.testing import Clock
 
 FACT = TokenRevoked(token_id="abc", expires_at=datetime(2026, 11, 20, 12, 10, tzinfo=UTC))
@@ -31,6 +37,7 @@ def test_required_attributes_are_headers_cloudevents_1_0_section_3(clock: Clock)
     assert headers["ce-type"] == "internal.event-based-svcs.token.revoked.v1"
     assert headers["ce-subject"] == "abc"
     assert headers["ce-time"] == "2026-11-20T12:00:00+00:00"
+    assert headers["ce-dataschema"] == "https://event-based-svcs.internal/schemas/token.revoked.v1.json"
 
 
 def test_the_message_id_of_nats_is_the_events_id_so_that_a_copy_is_dropped(clock: Clock) -> None:
@@ -90,6 +97,35 @@ def test_an_error_about_a_subject_shows_no_endless_text() -> None:
     with pytest.raises(SubjectError) as caught:
         subject_token("*" * 10_000)
     assert len(str(caught.value)) < 300
+
+
+class Unregistered(Contract, frozen=True, kw_only=True):
+    """A fact that nobody gave a name."""
+
+    def subject(self) -> str:
+        return "auth.evt.test.x.happened"
+
+    def aggregate(self) -> str:
+        return "x"
+
+
+class Descendant(TokenRevoked, frozen=True, kw_only=True):
+    """It would go under the name of another."""
+
+
+@pytest.mark.parametrize(
+    "fact", [Unregistered(), Descendant(token_id="abc", expires_at=FACT.expires_at)], ids=["unnamed", "inherited name"]
+)
+def test_what_is_not_in_the_registry_never_becomes_a_message(clock: Clock, fact: Contract) -> None:
+    with pytest.raises(UnregisteredEventError, match=r"@contract\('thing\.done\.v1'\)") as caught:
+        event(fact, source="/test", now=clock).encode()
+    assert type(fact).__qualname__ in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["thing.done", "thing.done.v0", "Thing.done.v1", "thing..v1", "v1", "thing.done.v1.x"])
+def test_a_contract_has_a_version(name: str) -> None:
+    with pytest.raises(ValueError, match="a version"):
+        contract(name)
 
 
 def test_every_error_is_an_event_error() -> None:

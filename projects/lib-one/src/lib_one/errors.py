@@ -3,6 +3,7 @@
 EventError
 ├── MalformedEventError      an envelope or payload that cannot be read
 ├── UnknownEventTypeError    a type that no contract here has
+├── UnregisteredEventError   a fact whose class is no contract: it cannot be told
 ├── SubjectError             an id that cannot be part of a NATS subject
 ├── BusUnavailableError      the bus is away; what was sent may or may not have been stored
 ├── StreamChangedError       the stream does not stand where it should; nothing was stored
@@ -24,6 +25,16 @@ class UnknownEventTypeError(EventError):
     def __init__(self, type_: str) -> None:
         super().__init__(f"no contract has the type {type_!r}")
         self.type = type_
+
+
+class UnregisteredEventError(EventError):
+    """A fact whose class is no contract. Nobody could read it, so it is not told."""
+
+    def __init__(self, cls: type) -> None:
+        super().__init__(
+            f"{cls.__module__}.{cls.__qualname__} is not in the registry of events: give the class itself a name and a "
+            "version with @contract('thing.done.v1')"
+        )
 
 
 class SubjectError(EventError):

@@ -4,6 +4,7 @@ A *contract* is the payload of one kind of fact, a frozen class in `lib_one.cont
 tense. An *event* is one such payload with the CloudEvents attributes that say which, when and from where.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -11,17 +12,20 @@ from typing import ClassVar
 import msgspec
 import uuid_utils
 
-from lib_one.errors import MalformedEventError, SubjectError, UnknownEventTypeError
+from lib_one.errors import MalformedEventError, SubjectError, UnknownEventTypeError, UnregisteredEventError
 
 type Now = Callable[[], datetime]
 """The clock. It is passed in, so that a test never sleeps to pass time; its times are aware and in UTC."""
 
 TYPE_PREFIX = "internal.event-based-svcs."
 """Reverse-DNS prefix of every `ce-type`; `.internal` is reserved for private use, so nobody else can own it."""
+SCHEMA_BASE = "https://event-based-svcs.internal/schemas/"
+"""Of the identifier (`ce-dataschema`, and `$id` there) of every contract's JSON Schema."""
 
 _registry: dict[str, type["Contract"]] = {}
 _encoder = msgspec.json.Encoder()
 _decoders: dict[str, msgspec.json.Decoder["Contract"]] = {}
+_VERSIONED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\.v[1-9][0-9]*")
 _SUBJECT_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -57,6 +61,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = ""
     """The CloudEvents type, such as `internal.event-based-svcs.token.revoked.v1`."""
+    SCHEMA: ClassVar[str] = ""
+    """The identifier of its JSON Schema: `ce-dataschema`."""
 
     def subject(self) -> str:
         """The NATS subject that this fact is published to."""
@@ -68,10 +74,17 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contract[C: Contract](name: str) -> Callable[[type[C]], type[C]]:
-    """Register a contract under `TYPE_PREFIX + name`, such as `token.revoked.v1`."""
+    """Register a contract under `TYPE_PREFIX + name`, such as `token.revoked.v1`.
+
+    Raises:
+        ValueError: the name does not end with a version.
+    """
+    if not _VERSIONED.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a contract: use words, dots, '_', and a version, as in thing.done.v1")
 
     def register(cls: type[C]) -> type[C]:
         cls.TYPE = TYPE_PREFIX + name
+        cls.SCHEMA = f"{SCHEMA_BASE}{name}.json"
         _registry[cls.TYPE] = cls
         return cls
 
@@ -113,8 +126,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         `Nats-Msg-Id` is the event's id, so the server drops a copy that arrives within its window.
 
         Raises:
+            UnregisteredEventError: no reader could know what this is.
             SubjectError: the aggregate's id cannot be part of a subject.
         """
+        if _registry.get(self.data.TYPE) is not type(self.data):
+            raise UnregisteredEventError(type(self.data))
         headers = {
             "Nats-Msg-Id": self.id,
             "ce-specversion": "1.0",
@@ -124,6 +140,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
             "ce-time": self.time.isoformat(),
             "ce-subject": self.data.aggregate(),
             "ce-datacontenttype": "application/json",
+            "ce-dataschema": self.data.SCHEMA,
         }
         if self.trace_parent is not None:
             headers["traceparent"] = self.trace_parent

@@ -12,7 +12,7 @@ from lib_one.bus import After, Bus, Handler, Stored, StreamState, Subscription
 from lib_one.contracts.auth import UserDisabled
 from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.contracts.shipping import Place, ShipmentDelivered
-from lib_one.errors import BusUnavailableError, SubjectError
+from lib_one.errors import BusUnavailableError, SubjectError, UnregisteredEventError
 from lib_one.event import Contract, Event, Message, event, utc_now
 from lib_one.sql import Database, Outbox, Relay, pulse
 from lib_one.sql import relay as relay_module
@@ -141,6 +141,27 @@ async def test_an_undone_unit_of_work_tells_nobody(database: Database) -> None:
         await record(database, UserDisabled(user_id="u2"))
         await eventually(lambda: bus.stored)
     assert [message.headers["ce-subject"] for message in bus.stored] == ["u2"]
+
+
+class Unregistered(Contract, frozen=True, kw_only=True):
+    """A fact that nobody gave a name."""
+
+    def subject(self) -> str:
+        return "auth.evt.test.x.happened"
+
+    def aggregate(self) -> str:
+        return "x"
+
+
+async def test_what_is_not_in_the_registry_of_events_is_refused_when_it_is_recorded(database: Database) -> None:
+    outbox = Outbox(source="/test", now=utc_now)
+
+    def work(connection: Connection) -> None:
+        outbox.record(connection, UserDisabled(user_id="u1"), Unregistered())
+
+    with pytest.raises(UnregisteredEventError):
+        await database.work(work)
+    assert await Relay(database, ScriptedBus(), now=utc_now).pending() == 0
 
 
 async def test_a_subject_that_cannot_be_is_refused_when_it_is_recorded(database: Database) -> None:
