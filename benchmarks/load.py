@@ -28,14 +28,22 @@ class Request(NamedTuple):
     path: str
     authorization: str = ""
     body: str = ""
+    proof: str = ""
+    """For the header `DPoP`."""
+
+    def headers(self) -> dict[str, str]:
+        """Those beside the length."""
+        found = {"Authorization": self.authorization, "DPoP": self.proof}
+        if self.body:
+            found["Content-Type"] = "application/x-www-form-urlencoded"
+        return {name: value for name, value in found.items() if value}
 
     def raw(self, host: str) -> bytes:
         """The bytes of HTTP/1.1."""
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}"]
-        if self.authorization:
-            lines.append(f"Authorization: {self.authorization}")
+        lines += [f"{name}: {value}" for name, value in self.headers().items()]
         if self.body:
-            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(self.body)}"]
+            lines.append(f"Content-Length: {len(self.body)}")
         return ("\r\n".join(lines) + "\r\n\r\n" + self.body).encode()
 
 

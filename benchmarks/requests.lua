@@ -1,12 +1,13 @@
 -- Sends the requests of a file in turn, and prints what happened as one line of JSON.
--- A line of the file: method, path, Authorization, body; parted by tabs, empty where there is none.
+-- A line of the file: method, path, Authorization, body, DPoP; parted by tabs, empty where there is none.
 local requests, at = {}, 0
 
 function init(arguments)
     for line in io.lines(arguments[1]) do
-        local method, path, authorization, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+        local method, path, authorization, body, proof = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
         local headers = {}
         if authorization ~= "" then headers["Authorization"] = authorization end
+        if proof ~= "" then headers["DPoP"] = proof end
         if body ~= "" then headers["Content-Type"] = "application/x-www-form-urlencoded" end
         requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
     end

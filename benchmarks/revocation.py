@@ -5,7 +5,7 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.running import Bench, basic
+from benchmarks.running import Bench
 from lib_one import http
 from lib_one.nats import NatsConnection
 from lib_two.guard import Guard
@@ -31,14 +31,14 @@ async def refusal_latency(bench: Bench, guards: int) -> dict[str, Any]:
             view=views[0],
             http=client,
             client_id="app-svc",
-            client_secret=(bench.system.data / "secrets" / "app-svc").read_text().strip(),
+            client_secret=bench.secret("app-svc"),
         )
         while any(view.state() is not State.FRESH for view in views):
             await asyncio.sleep(0.05)
         for token in tokens:
             claims = (await guard.check(token)).claims
             asked = time.perf_counter()
-            headers = {"authorization": basic("simulator", bench.secret)}
+            headers = {"authorization": bench.client}
             asking = asyncio.create_task(
                 client.post(f"{bench.system.issuer}/revoke", data={"token": token}, headers=headers)
             )

@@ -7,20 +7,25 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks.load import LOAD_CORE, Request, cpu_seconds, put_load
-from deploy.one_machine import System
+from benchmarks.load import LOAD_CORE, Outcome, Request, cpu_seconds, put_load
+from benchmarks.yardstick import yardstick
+from deploy.one_machine import System, keep_secret, write_private
 from deploy.processes import Process, listening, ready
 from lib_one import http
 from lib_one.testing import free_port
 
 SERVER_CORE = 0
+CLIENT = "benchmark"
+"""A client that may do all that is measured."""
+SCOPE = "shipments:read shipments:write"
+REDIRECT_URI = "https://client.example.com/callback"
 
 
 def basic(client_id: str, secret: str) -> str:
@@ -28,35 +33,52 @@ def basic(client_id: str, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
 
 
+class Row(NamedTuple):
+    """One path to be measured."""
+
+    name: str
+    server: str
+    requests: Callable[[int], list[Request]]
+    """Makes so many of them, or the one that is sent over and over."""
+    rate: int = 0
+    """Of requests that are good once: more than the server can answer in a second. 0: they can be repeated."""
+    warm: bool = True
+
+
 class Bench:
-    """The running system, pinned, with a token in hand."""
+    """The running system, pinned."""
 
-    def __init__(self, system: System, processes: dict[str, Process]) -> None:
+    def __init__(self, system: System, processes: dict[str, Process], yardstick_url: str) -> None:
         self.system, self.processes = system, processes
-        self.secret = (system.data / "secrets" / "simulator").read_text().strip()
+        self.urls = {"auth-svc": system.issuer, "app-svc": system.app_url, "yardstick": yardstick_url}
+        self.client = basic(CLIENT, self.secret(CLIENT))
+        self._last_yardstick = 0.0
 
-    def token_request(self) -> Request:
-        """Client credentials, authenticated by header."""
-        form = "grant_type=client_credentials&scope=shipments%3Aread"
-        return Request("POST", "/token", basic("simulator", self.secret), form)
+    def secret(self, client_id: str) -> str:
+        """The secret of a client."""
+        return keep_secret(self.system.data / "secrets" / client_id)
 
-    def tokens(self, count: int, scope: str = "shipments:read shipments:write") -> list[str]:
-        """Fresh access tokens, straight from the authorization server.
+    def post(self, path: str, *, proof: str = "", **form: str) -> Request:
+        """A form that the client posts to auth-svc."""
+        return Request("POST", path, self.client, urlencode(form), proof)
 
-        Over one plain connection: 20,000 of them through httpx would take a minute, nearly all of it httpx.
+    def ask(self, requests: list[Request]) -> list[dict[str, Any]]:
+        """Post to auth-svc over one plain connection, and return the answers.
+
+        Through httpx 20,000 of them would take a minute, nearly all of it httpx.
         """
-        form = urlencode({"grant_type": "client_credentials", "scope": scope})
-        headers = {
-            "Authorization": basic("simulator", self.secret),
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
         connection = HTTPConnection(urlsplit(self.system.issuer).netloc)
-        found: list[str] = []
-        while len(found) < count:
-            connection.request("POST", "/token", form, headers)
-            found.append(json.loads(connection.getresponse().read())["access_token"])
+        found: list[dict[str, Any]] = []
+        for request in requests:
+            connection.request(request.method, request.path, request.body, request.headers())
+            found.append(json.loads(connection.getresponse().read()))
         connection.close()
         return found
+
+    def tokens(self, count: int) -> list[str]:
+        """Fresh access tokens."""
+        request = self.post("/token", grant_type="client_credentials", scope=SCOPE)
+        return [answer["access_token"] for answer in self.ask([request] * count)]
 
     async def shipment(self, token: str) -> str:
         """The id of a shipment to look at."""
@@ -72,31 +94,47 @@ class Bench:
             while asyncio.run(_pending(url)):
                 time.sleep(0.1)
 
-    def measure(
-        self, name: str, server: str, requests: list[Request], seconds: float, *, warm: bool = True
-    ) -> dict[str, Any]:
-        """Load one path and print its row."""
-        url = self.system.issuer if server == "auth-svc" else self.system.app_url
-        if warm:
-            pin(self.processes[server].pid, SERVER_CORE)
-            put_load(url, requests, 1)
+    def measure(self, row: Row, seconds: float) -> dict[str, Any]:
+        """Load one path between two looks at the yardstick, and print its row."""
+        pid = self.processes[row.server].pid
+        count = round(row.rate * (seconds + row.warm))
+        requests = row.requests(count)
+        warming = requests
+        if row.rate:
+            warming, requests = requests[: row.rate], requests[row.rate :]
+        if row.warm:
+            pin(pid, SERVER_CORE)
+            put_load(self.urls[row.server], warming, 1)
         self.rest()
         for part, process in self.processes.items():
-            pin(process.pid, SERVER_CORE if part == server else LOAD_CORE)
+            pin(process.pid, SERVER_CORE if part in (row.server, "yardstick") else LOAD_CORE)
+        before = self._last_yardstick or self._look()
+        cost, outcome = self._cost(row.server, requests, seconds)
+        self._last_yardstick = self._look()
+        return _printed(row.name, cost, (before + self._last_yardstick) / 2, outcome)
+
+    def _look(self) -> float:
+        return self._cost("yardstick", [Request("GET", "/")], 1)[0]
+
+    def _cost(self, server: str, requests: list[Request], seconds: float) -> tuple[float, Outcome]:
+        """CPU microseconds for a request, and what the client saw."""
         pid = self.processes[server].pid
         before = cpu_seconds(pid)
-        outcome = put_load(url, requests, seconds)
-        used = cpu_seconds(pid) - before
-        row = {"name": name, "cpu_us_per_request": round(used / max(1, outcome.requests) * 1e6, 1)}
-        row |= {"requests_per_second": round(outcome.requests / outcome.seconds), "p50_ms": outcome.p50_ms}
-        row |= {"p99_ms": outcome.p99_ms, "refused": outcome.refused, "broken": outcome.broken}
-        print(
-            f"{name:<44}{row['cpu_us_per_request']:>8} µs CPU{row['requests_per_second']:>9} req/s"
-            f"{outcome.p50_ms:>9.2f} p50{outcome.p99_ms:>9.2f} p99 ms"
-            + (f"   {outcome.refused} refused, {outcome.broken} broken" if outcome.refused or outcome.broken else ""),
-            flush=True,
-        )
-        return row
+        outcome = put_load(self.urls[server], requests, seconds)
+        return (cpu_seconds(pid) - before) / max(1, outcome.requests) * 1e6, outcome
+
+
+def _printed(name: str, cost: float, bare: float, outcome: Outcome) -> dict[str, Any]:
+    row = {"name": name, "ratio": round(cost / bare, 2), "cpu_us": round(cost, 1), "yardstick_us": round(bare, 1)}
+    row |= {"requests_per_second": round(outcome.requests / outcome.seconds), "p50_ms": outcome.p50_ms}
+    row |= {"p99_ms": outcome.p99_ms, "refused": outcome.refused, "broken": outcome.broken}
+    print(
+        f"{name:<52}{row['ratio']:>7.2f} x {bare:>5.1f} ={cost:>7.1f} µs CPU{row['requests_per_second']:>8} req/s"
+        f"{outcome.p50_ms:>8.2f} p50{outcome.p99_ms:>8.2f} p99 ms"
+        + (f"   {outcome.refused} refused, {outcome.broken} broken" if outcome.refused or outcome.broken else ""),
+        flush=True,
+    )
+    return row
 
 
 async def _pending(url: str) -> int:
@@ -110,20 +148,40 @@ def pin(pid: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {core})
 
 
+def _add_client(system: System) -> None:
+    seed_file = system.data / "seed.json"
+    seed = json.loads(seed_file.read_text())
+    seed["clients"].append(
+        {
+            "client_id": CLIENT,
+            "client_name": "Benchmark",
+            "secret": keep_secret(system.data / "secrets" / CLIENT),
+            "grant_types": ["client_credentials", "authorization_code", "refresh_token"],
+            "scope": f"openid offline_access {SCOPE}",
+            "redirect_uris": [REDIRECT_URI],
+            "rotate_refresh_tokens": True,
+        }
+    )
+    write_private(seed_file, json.dumps(seed))
+
+
 @contextmanager
 def running_system() -> Iterator[Bench]:
-    """The system in a new folder, without the simulator at work."""
+    """The system in a new folder, without the simulator at work, and the yardstick beside it."""
     with tempfile.TemporaryDirectory() as folder:
         options = argparse.Namespace(
             auth_port=free_port(), app_port=free_port(), nats_port=free_port(), data_dir=Path(folder), demo=True
         )
         system = System(options)
         system.prepare()
+        _add_client(system)
         processes = {process.name: process for process in system.processes() if process.name != "simulator"}
+        yardstick_url, processes["yardstick"] = yardstick(system.data / "logs")
         tests = {
             "nats-server": lambda: listening(options.nats_port),
             "auth-svc": lambda: ready(options.auth_port),
             "app-svc": lambda: ready(options.app_port),
+            "yardstick": lambda: listening(urlsplit(yardstick_url).port or 0),
         }
         try:
             for name, process in processes.items():
@@ -132,7 +190,7 @@ def running_system() -> Iterator[Bench]:
                     if not process.alive:
                         raise SystemExit(f"{name} did not start:\n{process.last_words()}")
                     time.sleep(0.01)
-            yield Bench(system, processes)
+            yield Bench(system, processes, yardstick_url)
         finally:
             for process in reversed(processes.values()):
                 process.stop()
