@@ -22,7 +22,7 @@ from lib_one.testing import free_port
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def until[T](probe: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
+def until[T](probe: Callable[[], T], timeout: float = 60.0, what: str = "the condition") -> T:
     """Poll until `probe` gives something true; a refused connection counts as not yet."""
     end = time.monotonic() + timeout
     while True:
@@ -70,7 +70,7 @@ class FrontDoor:
             assert self.process.poll() is None, self.output.read_text()
             return "Ctrl-C stops everything" in self.output.read_text()
 
-        until(up, 60, "the start")
+        until(up, what="the start")
         return self
 
     @property
@@ -91,7 +91,7 @@ class FrontDoor:
         """End it as Ctrl-C does; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def cli(self, state: Path) -> "CommandLine":
         """A person's own command line."""
@@ -152,7 +152,7 @@ class CommandLine:
         page.goto(address)
         enter_credentials(page, username, password)
         page.get_by_role("button", name="Allow").click()
-        out, errors = login.communicate(timeout=30)
+        out, errors = login.communicate(timeout=60)
         assert login.returncode == 0, out + errors
 
 

@@ -29,7 +29,7 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=60) as client:
         yield client
 
 
@@ -205,7 +205,7 @@ def test_ten_megabytes_are_refused(system: FrontDoor) -> None:
     headers = bearer(client_credentials(system, "shipments:write")) | {"Content-Type": "application/json"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for url, wanted in ((f"{system.app_url}/shipments", headers), (f"{system.issuer}/token", form)):
-        with httpx.Client(timeout=20) as client:  # the server may close the connection
+        with httpx.Client(timeout=60) as client:  # the server may close the connection
             answer = client.post(url, content=b"x" * 10_000_000, headers=wanted)
         assert answer.status_code == 413
 

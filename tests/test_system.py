@@ -125,7 +125,7 @@ def test_front_door_says_what_runs_where_and_who_exists(system: FrontDoor) -> No
 
 def test_second_instance_on_the_same_data_gets_one_clear_line(system: FrontDoor) -> None:
     second = FrontDoor(system.data)
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     lines = second.output.read_text().strip().splitlines()
     assert len(lines) == 1
     assert "already runs" in lines[0]
@@ -133,7 +133,7 @@ def test_second_instance_on_the_same_data_gets_one_clear_line(system: FrontDoor)
 
 def test_port_in_use_gets_one_clear_line(system: FrontDoor, tmp_path: Path) -> None:
     second = FrontDoor(tmp_path / "data", ports=[system.auth_port, 1, 1])
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     lines = second.output.read_text().strip().splitlines()
     assert len(lines) == 1
     assert f"Port {system.auth_port} " in lines[0]
@@ -208,7 +208,7 @@ def test_scan_reaches_the_timeline_and_the_live_feed(system: FrontDoor) -> None:
     shipment = register(system, "SYS-LIVE-1")
     token = client_credentials(system, "shipments:read shipments:scan")
     live = f"{system.app_url}/shipments/live?shipment_id={shipment}"
-    with httpx.stream("GET", live, headers=bearer(token), timeout=20) as feed:
+    with httpx.stream("GET", live, headers=bearer(token), timeout=60) as feed:
         assert feed.headers["content-type"].startswith("text/event-stream")
         scan = {"biz_step": "departing", "place": PLACE}
         answer = httpx.post(f"{system.app_url}/shipments/{shipment}/scans", json=scan, headers=bearer(token))
@@ -268,7 +268,7 @@ def test_sign_out_ends_what_the_session_gave(system: FrontDoor, page: Page) -> N
 
 def test_live_feed_ends_when_its_token_is_revoked(system: FrontDoor) -> None:
     token = client_credentials(system, "shipments:read")
-    with httpx.stream("GET", f"{system.app_url}/shipments/live", headers=bearer(token), timeout=20) as feed:
+    with httpx.stream("GET", f"{system.app_url}/shipments/live", headers=bearer(token), timeout=60) as feed:
         secret = system.secret("simulator")
         httpx.post(f"{system.issuer}/revoke", data={"token": token}, auth=("simulator", secret)).raise_for_status()
         began = time.monotonic()

@@ -120,7 +120,7 @@ async def run_service(
             while not server.started:
                 await asyncio.sleep(0.005)
                 assert not serving.done(), await serving
-            async with client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20) as http:
+            async with client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as http:
                 yield Running(service, http, issuer)
         finally:
             service.feed.stop()

@@ -77,11 +77,11 @@ async def test_a_request_that_is_under_way_ends_with_its_session(server: NatsSer
     connection = await connect(server)
     session = await connection.session()
     await session.subscribe("silent", lambda message: None)
-    request = asyncio.create_task(session.request("silent", b"", timeout=20))
+    request = asyncio.create_task(session.request("silent", b"", timeout=60))
     await asyncio.sleep(0.05)
     await server.kill()
     with pytest.raises(BusUnavailableError):
-        await asyncio.wait_for(request, 10)
+        await asyncio.wait_for(request, 60)
 
 
 async def test_what_is_subscribed_gets_its_messages_in_order(server: NatsServer, connect) -> None:

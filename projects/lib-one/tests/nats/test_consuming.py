@@ -219,12 +219,12 @@ async def test_reading_survives_a_server_that_is_killed_in_the_middle(server: Na
     await eventually(lambda: len(seen) > 50)
     await server.kill()
     await server.start()
-    await eventually(lambda: len(seen) == 400, 15)
+    await eventually(lambda: len(seen) == 400)
 
     async def all_done() -> bool:
         return await bus.backlog(APP_PROJECTOR) == 0
 
-    await eventually(all_done, 15)
+    await eventually(all_done)
 
 
 async def test_reading_survives_the_loss_of_all_streams(server: NatsServer, connect, run) -> None:
