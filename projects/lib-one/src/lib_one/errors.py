@@ -7,7 +7,9 @@ EventError
 ├── SubjectError             an id that cannot be part of a NATS subject
 ├── BusUnavailableError      the bus is away; what was sent may or may not have been stored
 ├── StreamChangedError       the stream does not stand where it should; nothing was stored
-└── BusRefusedError          the bus answers, and it does not take this from us: sending again cannot help
+├── BusRefusedError          the bus answers, and it does not take this from us: sending again cannot help
+├── LetterNotFoundError      no dead letter has this number
+└── ReplayRefusedError       a dead letter, or what a consumer has read, cannot be given to it again
 """
 
 
@@ -56,3 +58,15 @@ class StreamChangedError(EventError):
 
 class BusRefusedError(EventError):
     """The bus does not take this from us: no permission for the subject, or the message is too large. Permanent."""
+
+
+class LetterNotFoundError(EventError):
+    """No dead letter of this service has this number: it was replayed or dropped, or has had its time."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no dead letter {number}")
+        self.number = number
+
+
+class ReplayRefusedError(EventError):
+    """A message cannot be given to a consumer again; the text says why."""

@@ -1,7 +1,8 @@
 """The bus: NATS with JetStream. The nats library is imported in this package alone.
 
-`NatsConnection` connects for ever, `JetStreamBus` publishes and consumes, `Follower` keeps a stream's content in
-memory, `Presence` tells who runs, `TOPOLOGY` is the table of streams, `EmbeddedServer` is the nats-server itself.
+`NatsConnection` connects for ever, `JetStreamBus` publishes and consumes, `DeadLetters` keeps what a consumer gave up,
+`replay` sets a consumer back, `Follower` keeps a stream's content in memory, `Presence` tells who runs, `TOPOLOGY` is
+the table of streams, `EmbeddedServer` is the nats-server itself.
 """
 
 from importlib import import_module
@@ -9,34 +10,46 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lib_one.nats.connection import NatsConnection
+    from lib_one.nats.dead_letters import DeadLetter, DeadLetters, DeadMessage, LetterPage
     from lib_one.nats.embedded import EmbeddedServer
     from lib_one.nats.follower import Follower
     from lib_one.nats.jetstream import JetStreamBus
     from lib_one.nats.presence import Presence, ServiceInfo, discover
+    from lib_one.nats.replaying import replay
     from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY
 
 __all__ = [
     "APP_PROJECTOR",
     "TOPOLOGY",
+    "DeadLetter",
+    "DeadLetters",
+    "DeadMessage",
     "EmbeddedServer",
     "Follower",
     "JetStreamBus",
+    "LetterPage",
     "NatsConnection",
     "Presence",
     "ServiceInfo",
     "discover",
+    "replay",
 ]
 
 _HOME = {
     "APP_PROJECTOR": "topology",
     "TOPOLOGY": "topology",
+    "DeadLetter": "dead_letters",
+    "DeadLetters": "dead_letters",
+    "DeadMessage": "dead_letters",
     "EmbeddedServer": "embedded",
     "Follower": "follower",
     "JetStreamBus": "jetstream",
+    "LetterPage": "dead_letters",
     "NatsConnection": "connection",
     "Presence": "presence",
     "ServiceInfo": "presence",
     "discover": "presence",
+    "replay": "replaying",
 }
 
 

@@ -99,6 +99,14 @@ class JetStreamBus(Bus):
         info = await publisher.session.api(_Reading, f"CONSUMER.INFO.{subscription.stream}.{subscription.durable}")
         return info.num_pending + info.num_ack_pending
 
+    async def ready(self) -> Session:
+        """The session that lives, with its streams made.
+
+        Raises:
+            BusUnavailableError: the bus is away.
+        """
+        return (await self._patiently_ready()).session
+
     async def _session(self) -> Session:
         return (await self._ready()).session
 

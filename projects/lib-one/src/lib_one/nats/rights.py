@@ -33,6 +33,11 @@ def _jetstream(owned: tuple[str, ...], read: tuple[str, ...] = ()) -> tuple[str,
     return tuple(subjects)
 
 
+def _reader(stream: str, durable: str) -> tuple[str, ...]:
+    """What a service may say about a durable reader of its own: give it a dead letter once more, and set it back."""
+    return (f"replay.{durable}", "$JS.API.STREAM.MSG.DELETE.DEAD", f"$JS.API.CONSUMER.RESET.{stream}.{durable}")
+
+
 def _service(
     name: str, says: tuple[str, ...], owned: tuple[str, ...], read: tuple[str, ...], hears: tuple[str, ...]
 ) -> User:
@@ -41,7 +46,13 @@ def _service(
 
 USERS: tuple[User, ...] = (
     _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>",)),
-    _service("app-svc", ("shipments.>",), ("SHIPMENTS", "DEAD"), ("REV",), ("live.auth.rev.>",)),
+    _service(
+        "app-svc",
+        ("shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
+        ("SHIPMENTS", "DEAD"),
+        ("REV",),
+        ("live.auth.rev.>",),
+    ),
     User("operator", (">",), (">",)),
 )
 """Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""

@@ -45,7 +45,7 @@ class Stream:
         """The stream's configuration as the JetStream API wants it."""
         config: dict[str, object] = {
             "name": self.name,
-            "subjects": list(self.subjects),
+            "subjects": [*self.subjects, *(replay_subject(each.durable) for each in readers_of(self.name))],
             "retention": "limits",
             "storage": "file",
             "discard": "old",
@@ -85,6 +85,16 @@ APP_PROJECTOR = Subscription("SHIPMENTS", "app_svc__timeline", ("shipments.>",),
 
 SUBSCRIPTIONS: tuple[Subscription, ...] = (APP_PROJECTOR,)
 """Every durable consumer."""
+
+
+def readers_of(stream: str) -> tuple[Subscription, ...]:
+    """The durable consumers of a stream."""
+    return tuple(subscription for subscription in SUBSCRIPTIONS if subscription.stream == stream)
+
+
+def replay_subject(durable: str) -> str:
+    """Where a message of the stream is published once more for this consumer, which is the only one to read there."""
+    return f"replay.{durable}"
 
 
 def owned_by(service: str) -> tuple[Stream, ...]:
@@ -151,7 +161,7 @@ async def ensure_consumer(session: Session, subscription: Subscription) -> str:
         "max_deliver": MAX_DELIVER,
         "max_ack_pending": 4096,
         "deliver_policy": "all",
-        "filter_subjects": list(subscription.subjects),
+        "filter_subjects": [*subscription.subjects, replay_subject(subscription.durable)],
     }
     subject = f"CONSUMER.CREATE.{subscription.stream}.{subscription.durable}"
     made = await session.api(_Made, subject, {"stream_name": subscription.stream, "config": config})
