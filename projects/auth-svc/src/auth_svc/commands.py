@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from auth_svc.settings import Settings
     from auth_svc.users import User
 
-clients = typer.Typer(help="Clients: add, list, disable, enable, revoke, and their secrets.", no_args_is_help=True)
-users = typer.Typer(help="Users: add, list, password, roles, disable, enable, revoke.", no_args_is_help=True)
+clients = typer.Typer(
+    help="Clients: add, list, disable, enable, delete, revoke, and their secrets.", no_args_is_help=True
+)
+users = typer.Typer(help="Users: add, list, password, roles, disable, enable, delete, revoke.", no_args_is_help=True)
 
 
 def fail(message: str) -> NoReturn:
@@ -147,16 +149,7 @@ def list_clients() -> None:
 @clients.command("disable")
 def disable_client(client_id: str) -> None:
     """Refuse a client from now on, and end all that was issued to it."""
-
-    def work(app: "AuthService", connection: "Connection") -> bool:
-        from auth_svc.clients import disable
-
-        done = disable(connection, client_id, app.ledger.now())
-        if done:
-            app.revocation.revoke_client(connection, client_id)
-        return done
-
-    if not operate(work):
+    if not operate(lambda app, connection: app.revocation.disable_client(connection, client_id)):
         fail(f"no enabled client has the id {client_id}")
     typer.echo(f"{client_id} is disabled.")
 
@@ -169,6 +162,19 @@ def enable_client(client_id: str) -> None:
     if not operate(lambda _app, connection: enable(connection, client_id)):
         fail(f"no disabled client has the id {client_id}")
     typer.echo(f"{client_id} is enabled.")
+
+
+@clients.command("delete")
+def delete_registered_client(client_id: str) -> None:
+    """End a client's registration and all that was issued to it. Its id is never given again."""
+    from auth_svc.registration import delete_client
+
+    def work(app: "AuthService", connection: "Connection") -> bool:
+        return delete_client(connection, client_id, ledger=app.ledger, revocation=app.revocation)
+
+    if not operate(work):
+        fail(f"no enabled client has the id {client_id}")
+    typer.echo(f"{client_id} is deleted.")
 
 
 @clients.command("revoke")
@@ -270,6 +276,18 @@ def enable_user(username: str) -> None:
     """Open a closed account. The person must sign in again."""
     _with_user(username, lambda app, connection, user: app.accounts.enable(connection, user.user_id))
     typer.echo(f"{username} is enabled.")
+
+
+@users.command("delete")
+def delete_user(username: str) -> None:
+    """Delete an account: what is known about the person, the sign-ins, and all that was issued for it."""
+
+    def work(app: "AuthService", connection: "Connection", user: "User") -> None:
+        app.accounts.delete(connection, user)
+        app.revocation.revoke_subject(connection, user.user_id)
+
+    _with_user(username, work)
+    typer.echo(f"{username} is deleted.")
 
 
 @users.command("revoke")

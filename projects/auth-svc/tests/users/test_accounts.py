@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from auth_svc.testing import House
-from auth_svc.users import AccountError, Profile, find_by_username, hash_password
+from auth_svc.users import AccountError, Profile, find, find_by_username, hash_password
 
 GOOD: dict[str, Any] = {
     "username": "fred",
@@ -92,3 +92,16 @@ def test_hash_of_an_unchanged_password_is_kept() -> None:
     hashed = hash_password("fred", "long enough")
     assert hash_password("fred", "long enough", known_hash=hashed) == hashed
     assert hash_password("fred", "another one", known_hash=hashed) != hashed
+
+
+async def test_a_deleted_account_leaves_nothing_of_the_person_but_an_id_that_stays_taken(house: House) -> None:
+    clara = await house.app.ledger.database.read(lambda c: find_by_username(c, "clara"))
+    assert clara is not None
+    await house.app.ledger.database.work(lambda c: house.app.accounts.delete(c, clara))
+    left = await house.app.ledger.database.read(lambda c: find(c, clara.user_id))
+    assert left is not None
+    assert (left.name, left.email, left.roles, left.disabled) == ("", "", (), True)
+    assert "clara" not in left.username
+    assert await house.app.ledger.database.read(lambda c: find_by_username(c, "clara")) is None
+    (deleted,) = await house.events("UserDeleted")
+    assert deleted.data.aggregate() == clara.user_id

@@ -46,7 +46,7 @@ class Client(ClientMetadata, frozen=True, kw_only=True):
 
 _decode = msgspec.json.Decoder(ClientMetadata).decode
 _BY_ID = select(clients).where(clients.c.client_id == bindparam("client_id"))
-_CACHE_LIFE = timedelta(seconds=1)
+UNSEEN_FOR = timedelta(seconds=1)
 """How long a change by another process can stay unseen. A change by this one is seen at once."""
 _CACHE_SIZE = 10_000
 
@@ -129,7 +129,7 @@ class Clients:
             client = msgspec.structs.replace(client, profile=self._profile)
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
-        self._cache[client_id] = (now + _CACHE_LIFE, client)
+        self._cache[client_id] = (now + UNSEEN_FOR, client)
         return client
 
     async def look_up(self, client_id: str) -> Client | None:

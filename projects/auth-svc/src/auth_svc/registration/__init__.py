@@ -4,12 +4,14 @@
     statements what a third party says of a piece of software
     store     initial access tokens, and the tokens that clients manage their registration with
     routes    the endpoint
+    ending    the end of a registration
     documents clients that need no registration: their id is the address of what they say of themselves
 
 Who may register is a setting: nobody, who has an initial access token from the operator, or everybody.
 """
 
 from auth_svc.registration.documents import ClientDocuments
+from auth_svc.registration.ending import delete_client
 from auth_svc.registration.flow import OPERATORS_ONLY
 from auth_svc.registration.routes import RegistrationEndpoint
 from auth_svc.registration.statements import SoftwareStatements, read_software_issuers
@@ -22,6 +24,7 @@ __all__ = [
     "RegistrationEndpoint",
     "SoftwareStatements",
     "add_invitation",
+    "delete_client",
     "forget_expired",
     "invitations",
     "read_software_issuers",

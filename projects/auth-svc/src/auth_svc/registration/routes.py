@@ -23,13 +23,14 @@ from auth_svc.errors import (
     TooManyRequests,
 )
 from auth_svc.registration import flow, store
+from auth_svc.registration.ending import delete_client
 from auth_svc.registration.statements import SoftwareStatements
 from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import Limit, TooManyAttempts, network_of, take_attempt
 from auth_svc.wire import NO_STORE, Endpoint, Request, Response, error_response, json_response
-from lib_one.contracts.auth import ClientChanged, ClientDeleted
+from lib_one.contracts.auth import ClientChanged
 from lib_one.http import AsyncClient
 
 type Registering = Literal["closed", "token", "open"]
@@ -162,13 +163,9 @@ class RegistrationEndpoint:
         except InvalidToken as error:
             return _challenged(error)
 
-        def unit(connection: Connection) -> None:
-            if clients.disable(connection, client.client_id, self._ledger.now()):
-                store.forget(connection, client.client_id)
-                self._revocation.revoke_client(connection, client.client_id)
-                self._ledger.outbox.record(connection, ClientDeleted(client_id=client.client_id))
-
-        await self._ledger.database.work(unit)
+        await self._ledger.database.work(
+            lambda c: delete_client(c, client.client_id, ledger=self._ledger, revocation=self._revocation)
+        )
         self._clients.forget(client.client_id)
         return Response(204, NO_STORE, b"")
 

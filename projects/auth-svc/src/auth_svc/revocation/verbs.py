@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from auth_svc import grants, keys, subjects, users
+from auth_svc import clients, grants, keys, subjects, users
 from auth_svc.db import Connection, Ledger
 from auth_svc.relying_parties import RelyingParties
 from auth_svc.revocation import store
@@ -68,11 +68,25 @@ class Revocation:
 
     def revoke_client(self, connection: Connection, client_id: str) -> None:
         """End all that was issued to a client up to now, the grants included."""
+        self._revoke_client(connection, client_id, up_to=self._ledger.now())
+
+    def disable_client(self, connection: Connection, client_id: str) -> bool:
+        """Refuse a client from now on and end all that was issued to it; False if it is not there or was refused.
+
+        Another process may not have seen it for a moment yet: what it issues meanwhile is worth nothing either.
+        """
         now = self._ledger.now()
-        grants.revoke_of_client(connection, client_id, now)
-        store.add(connection, store.CLIENT, client_id, not_before=now, expires_at=now + self._longest)
+        done = clients.disable(connection, client_id, now)
+        if done:
+            self._revoke_client(connection, client_id, up_to=now + clients.UNSEEN_FOR)
+        return done
+
+    def _revoke_client(self, connection: Connection, client_id: str, *, up_to: datetime) -> None:
+        grants.revoke_of_client(connection, client_id, self._ledger.now())
+        expires_at = up_to + self._longest
+        store.add(connection, store.CLIENT, client_id, not_before=up_to, expires_at=expires_at)
         self._ledger.outbox.record(
-            connection, ClientRevoked(client_id=client_id, not_before=now, expires_at=now + self._longest)
+            connection, ClientRevoked(client_id=client_id, not_before=up_to, expires_at=expires_at)
         )
 
     def distrust_key(self, connection: Connection, key_id: str) -> bool:

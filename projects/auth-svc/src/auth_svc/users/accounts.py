@@ -10,7 +10,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.resources import Resources
 from auth_svc.users import store
 from auth_svc.users.passwords import LONGEST_PASSWORD, LONGEST_USERNAME, SHORTEST_PASSWORD, argon2id
-from lib_one.contracts.auth import UserDisabled, UserEnabled, UserRegistered
+from lib_one.contracts.auth import UserDeleted, UserDisabled, UserEnabled, UserRegistered
 from lib_one.event import new_id
 
 
@@ -129,6 +129,11 @@ class Accounts:
         if done:
             self._ledger.outbox.record(connection, UserEnabled(user_id=user_id))
         return done
+
+    def delete(self, connection: Connection, user: store.User) -> None:
+        """Forget a person. The id stays taken, so that nobody else is ever meant by it; the user name is free again."""
+        store.empty(connection, user.user_id, self._ledger.now())
+        self._ledger.outbox.record(connection, UserDeleted(user_id=user.user_id))
 
     def _change(self, connection: Connection, user: store.User, *, password_hash: str | None = None) -> None:
         changed = msgspec.structs.replace(user, updated_at=self._ledger.now())

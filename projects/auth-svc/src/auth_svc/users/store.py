@@ -125,6 +125,12 @@ def enable(connection: Connection, user_id: str) -> bool:
     return connection.execute(statement.values(disabled_at=None)).rowcount == 1
 
 
+def empty(connection: Connection, user_id: str, at: datetime) -> None:
+    """Close an account for good: nothing about the person is left, and no password fits."""
+    nothing = {"username": f"deleted {user_id}", "name": "", "email": "", "roles": "", "password_hash": ""}
+    connection.execute(update(users).where(users.c.user_id == user_id).values(**nothing, updated_at=at, disabled_at=at))
+
+
 def end_sign_ins(connection: Connection, user_id: str, at: datetime) -> None:
     """Sign-ins up to `at` no longer count."""
     connection.execute(update(users).where(users.c.user_id == user_id).values(sign_in_again_at=at))

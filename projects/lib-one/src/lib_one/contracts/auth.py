@@ -61,6 +61,19 @@ class UserEnabled(AuthFact, frozen=True, kw_only=True):
         return self.user_id
 
 
+@contract("user.deleted.v1")
+class UserDeleted(AuthFact, frozen=True, kw_only=True):
+    """An account is gone, with what was known about the person; a `SubjectRevoked` goes with it."""
+
+    user_id: str
+
+    def subject(self) -> str:
+        return self._subject("user", "deleted")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
 @contract("user.revoked.v1")
 class UserRevoked(AuthFact, frozen=True, kw_only=True):
     """A program had all of a person ended (global token revocation); a `SubjectRevoked` goes with it."""

@@ -1,0 +1,18 @@
+"""The end of a registration."""
+
+from auth_svc.db import Connection, Ledger
+from auth_svc.registration import store
+from auth_svc.revocation import Revocation
+from lib_one.contracts.auth import ClientDeleted
+
+
+def delete_client(connection: Connection, client_id: str, *, ledger: Ledger, revocation: Revocation) -> bool:
+    """End a registration and all that was issued (RFC 7592 section 2.3); False if it is not there or was disabled.
+
+    The row stays, disabled: the id is never given again.
+    """
+    if not revocation.disable_client(connection, client_id):
+        return False
+    store.forget(connection, client_id)
+    ledger.outbox.record(connection, ClientDeleted(client_id=client_id))
+    return True
