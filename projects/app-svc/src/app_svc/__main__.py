@@ -1,4 +1,4 @@
-"""The commands of app-svc: serve, work, simulate, migrate. The environment is read here and nowhere else."""
+"""The commands of app-svc: serve, work, simulate, migrate, and those of an operator (`app_svc.commands`)."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,19 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Generator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from app_svc.settings import Settings
+from app_svc import commands
+from app_svc.commands import bring_up_to_date, fail, read_settings
 
 cli = typer.Typer(name="app-svc", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 work = typer.Typer(no_args_is_help=True, help="Run one worker alone, beside a `serve` with APP_SVC_WORKERS=false.")
 cli.add_typer(work, name="work")
+cli.add_typer(commands.dead, name="dead")
+cli.add_typer(commands.consumers, name="consumers")
+cli.add_typer(commands.outbox, name="outbox")
 
 READ_TIMEOUT_MS = 30_000
 """After so long a client that acknowledges nothing that was sent to it is cut off by the kernel."""
@@ -41,9 +43,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen at; else APP_SVC_PORT.", min=0, max=65535)] = None,
 ) -> None:
     """Serve the HTTP API, with its workers unless APP_SVC_WORKERS=false."""
-    settings = _settings()
+    settings = read_settings()
     listener = _listen(settings.host if host is None else host, settings.port if port is None else port)
-    _migrate(settings)
+    bring_up_to_date(settings)
     import uvicorn
 
     from app_svc.app import AppService
@@ -86,8 +88,8 @@ def serve(
 @work.command("timeline")
 def work_timeline() -> None:
     """Build the timeline and the feed from the events, each of them once."""
-    settings = _settings()
-    _migrate(settings)
+    settings = read_settings()
+    bring_up_to_date(settings)
     from app_svc.app import TimelineWorker
 
     _run(TimelineWorker(settings).run())
@@ -96,7 +98,7 @@ def work_timeline() -> None:
 @cli.command()
 def simulate() -> None:
     """Move shipments between real places, as a client of the API, until stopped."""
-    settings = _settings()
+    settings = read_settings()
     from app_svc.simulator.run import simulate as simulate_
 
     _run(simulate_(settings))
@@ -105,33 +107,7 @@ def simulate() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date. `serve` does this as well."""
-    _migrate(_settings())
-
-
-def _settings() -> "Settings":
-    from pydantic import ValidationError
-
-    from app_svc.settings import PREFIX, UnknownSettingError, from_environment
-    from lib_one.observe import configure_logging
-
-    configure_logging("app-svc")
-    try:
-        return from_environment()
-    except UnknownSettingError as error:
-        _fail(str(error))
-    except ValidationError as error:
-        _fail("; ".join(f"{PREFIX}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()))
-
-
-def _migrate(settings: "Settings") -> None:
-    from lib_one.sql import DatabaseError, upgrade
-
-    if settings.database_url.startswith("sqlite:///"):
-        Path(settings.database_url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        upgrade(settings.database_url, package="app_svc")
-    except (DatabaseError, ValueError) as error:
-        _fail(f"the database cannot be used: {error}")
+    bring_up_to_date(read_settings())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -144,7 +120,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(1024)
     except OSError as error:
-        _fail(f"cannot listen at {host} port {port}: {error.strerror}. Is another app-svc running?")
+        fail(f"cannot listen at {host} port {port}: {error.strerror}. Is another app-svc running?")
     return listener
 
 
@@ -161,11 +137,6 @@ def _run(job: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
     uvloop.run(until_stopped())
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"app-svc: {message}", err=True)
-    sys.exit(1)
 
 
 if __name__ == "__main__":

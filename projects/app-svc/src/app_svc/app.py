@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from app_svc import web
+from app_svc import dead_letters, web
 from app_svc.settings import Settings, secret
 from app_svc.shipments import ShipmentViews
 from app_svc.shipments import routes as shipment_routes
@@ -21,7 +21,7 @@ from app_svc.tracking.projector import Projector
 from lib_one import http
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Now, utc_now
-from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection, Presence
+from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, NatsConnection, Presence
 from lib_one.observe import get_logger
 from lib_one.sql import Database, DatabaseError, Outbox, Relay, open_database
 from lib_two import fastapi as tokens
@@ -83,6 +83,7 @@ class AppService:
         for routes in (
             tracking_routes.router(self.database, self.feed, views, most_streams=settings.live_streams),
             shipment_routes.router(self.database, store, now=now),
+            dead_letters.router(DeadLetters(self.bus, service=SERVICE)),
         ):
             self.api.router.routes.extend(routes.routes)
         self.api.add_api_route("/health", self._health, methods=["GET"], tags=["operation"])
@@ -159,7 +160,7 @@ class AppService:
                 title=self.api.title, version=self.api.version, summary=self.api.summary, routes=self.api.routes
             )
             components = schema.setdefault("components", {}).setdefault("schemas", {})
-            components.update(web.components(*shipment_routes.BODIES, *tracking_routes.BODIES))
+            components.update(web.components(*shipment_routes.BODIES, *tracking_routes.BODIES, *dead_letters.BODIES))
             self.api.openapi_schema = schema
         return self.api.openapi_schema
 

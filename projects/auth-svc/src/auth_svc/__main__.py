@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from auth_svc import client_commands, commands, key_commands, resource_commands
+from auth_svc import client_commands, commands, key_commands, outbox_commands, resource_commands
 
 application = typer.Typer(
     name="auth-svc",
@@ -19,6 +19,7 @@ commands.clients.add_typer(client_commands.secrets, name="secrets")
 commands.clients.add_typer(client_commands.invitations, name="invitations")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
+application.add_typer(outbox_commands.outbox, name="outbox")
 
 
 @application.command()

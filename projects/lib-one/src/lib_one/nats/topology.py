@@ -153,6 +153,9 @@ async def ensure_consumer(session: Session, subscription: Subscription) -> str:
     Raises:
         BusUnavailableError: the stream is not there yet, or the bus went away.
     """
+    subjects = subscription.subjects
+    if subscription in readers_of(subscription.stream):  # else the stream takes no message for it alone
+        subjects = (*subjects, replay_subject(subscription.durable))
     config = {
         "durable_name": subscription.durable,
         "name": subscription.durable,
@@ -161,7 +164,7 @@ async def ensure_consumer(session: Session, subscription: Subscription) -> str:
         "max_deliver": MAX_DELIVER,
         "max_ack_pending": 4096,
         "deliver_policy": "all",
-        "filter_subjects": [*subscription.subjects, replay_subject(subscription.durable)],
+        "filter_subjects": list(subjects),
     }
     subject = f"CONSUMER.CREATE.{subscription.stream}.{subscription.durable}"
     made = await session.api(_Made, subject, {"stream_name": subscription.stream, "config": config})

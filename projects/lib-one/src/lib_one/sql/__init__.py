@@ -4,11 +4,13 @@
 - `upgrade(url, package="auth_svc")` runs the migrations;
   they call `create_outbox(op)` and `create_inbox(op)`; the first one again where a release adds to the outbox
 - `Outbox`, `Relay`, `Inbox`: facts leave with the state that they tell of, and take effect once
+- `send_again(connection, since=...)`: facts that the bus has lost, or may have lost, are published once more
 - `UtcDateTime`: the column type for every time
 - `InsertOnce`: one-time things are claimed by one statement
 - `Prepared`: a Core statement for the hot path, a quarter of the cost of `connection.execute`
 """
 
+from lib_one.sql.bookmarks import send_again
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.database import Database, open_database
 from lib_one.sql.errors import DatabaseClosedError, DatabaseError, DatabaseUnavailableError, WorkAbortedError
@@ -34,5 +36,6 @@ __all__ = [
     "create_inbox",
     "create_outbox",
     "open_database",
+    "send_again",
     "upgrade",
 ]

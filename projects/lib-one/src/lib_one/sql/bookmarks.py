@@ -4,7 +4,8 @@ A stream that was made anew, or stands before the place that was acknowledged, l
 again then: sent facts stay in the outbox for a day for this, and readers know copies by their inbox.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -72,9 +73,22 @@ def _put(connection: Connection, stream: StreamState) -> None:
     connection.execute(bookmark.insert().values(stream=stream.name, created=stream.created, last=stream.last))
 
 
+def send_again(connection: Connection, *, since: datetime | None = None, prefixes: Sequence[str] = ("",)) -> int:
+    """Let facts that count as sent wait again: the relay publishes them under their old ids. Returns how many.
+
+    Args:
+        connection: Of a unit of work.
+        since: Only what the bus has acknowledged since then.
+        prefixes: Only facts whose subjects begin with one of these.
+    """
+    belongs = or_(*(outbox.c.subject.startswith(prefix, autoescape=True) for prefix in prefixes))
+    # Revocations are not for this lane: the pulse looks after them.
+    sent = update(outbox).where(outbox.c.urgent.is_(False), outbox.c.sent_at.is_not(None), belongs)
+    if since is not None:
+        sent = sent.where(outbox.c.sent_at >= since)
+    return connection.execute(sent.values(sent_at=None)).rowcount
+
+
 def _refill(connection: Connection, stream: StreamState) -> int:
     _put(connection, stream)
-    belongs = or_(*(outbox.c.subject.startswith(prefix, autoescape=True) for prefix in stream.prefixes))
-    # Revocations are not for this lane: the pulse looks after them.
-    lost = update(outbox).where(outbox.c.urgent.is_(False), outbox.c.sent_at.is_not(None), belongs)
-    return connection.execute(lost.values(sent_at=None)).rowcount
+    return send_again(connection, prefixes=stream.prefixes)
