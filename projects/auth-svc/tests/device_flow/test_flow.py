@@ -32,6 +32,7 @@ def device(
         client_id="c",
         scope=("openid",),
         resource=(),
+        details=(),
         status=status,
         approval=None,
         interval=timedelta(seconds=5),

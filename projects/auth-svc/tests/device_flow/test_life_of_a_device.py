@@ -56,6 +56,7 @@ def world() -> Connection:
         client_id="mine",
         scope=("openid", "shipments:read"),
         resource=(),
+        details=(),
         status="pending",
         approval=None,
         interval=INTERVAL,

@@ -41,7 +41,7 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
                 parts.secret_key.hasher("refresh token successors"),
                 life=settings.refresh_token_life,
             ),
-            ClientCredentials(),
+            ClientCredentials(parts.resources),
             TokenExchange(parts.resources, parts.tokens),
             *([JwtBearer(parts.resources, trusted, issuer=settings.issuer)] if trusted else []),
         ],

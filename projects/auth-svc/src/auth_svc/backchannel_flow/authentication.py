@@ -26,7 +26,7 @@ from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, take_attempt
 from auth_svc.subjects import Subjects
-from auth_svc.token import Form, narrow, parse_scope
+from auth_svc.token import Form, narrow, parse_scope, requested_details
 from lib_one.contracts.auth import AuthenticationRequested
 from lib_one.event import new_id
 
@@ -84,6 +84,9 @@ class BackchannelAuthentication:
         hint, value = the_hint(form)
         message, life = binding_message(form), life_of(form, self._life)
         scope = self._scope(form, client)
+        details = requested_details(
+            form.get("authorization_details"), client, self._resources.catalogue, scope=scope, resources=form.resources
+        )
         subject = self._subject_of(value, client) if hint == "id_token_hint" else None
         auth_req_id = new_token()
         notify = None
@@ -104,6 +107,7 @@ class BackchannelAuthentication:
                 user_id=user.user_id,
                 scope=scope,
                 resource=form.resources,
+                details=details,
                 binding_message=message,
                 status="pending",
                 approval=None,

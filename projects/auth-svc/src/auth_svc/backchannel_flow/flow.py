@@ -7,6 +7,7 @@ from typing import Final
 
 from auth_svc.approvals import Approval, Status
 from auth_svc.errors import InvalidBindingMessage, InvalidRequest
+from auth_svc.resources import Detail
 from auth_svc.signin import Limit
 from auth_svc.token import Form
 
@@ -28,6 +29,8 @@ class BackchannelRequest:
     scope: tuple[str, ...]
     """What was asked for and the client may have."""
     resource: tuple[str, ...]
+    details: tuple[Detail, ...]
+    """What it wants, in detail (RFC 9396)."""
     binding_message: str | None
     """What the person sees on both screens."""
     status: Status

@@ -65,6 +65,6 @@ class Backchannel:
             approval,
             self._resources.catalogue,
             resource=request.resource,
-            terms=Terms(acr=acr_of(approval.amr)),
+            terms=Terms(acr=acr_of(approval.amr), authorization_details=request.details),
             now=now,
         )

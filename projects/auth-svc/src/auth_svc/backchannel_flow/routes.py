@@ -14,7 +14,7 @@ from auth_svc.backchannel_flow.notification import Notifications
 from auth_svc.clients import Clients
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import OAuthError
-from auth_svc.resources import Resources, Scope
+from auth_svc.resources import DetailInWords, Resources, Scope
 from auth_svc.signin import Browser, Errand, SignedIn
 from auth_svc.token import narrow
 from auth_svc.web import PageProblem, Pages
@@ -31,6 +31,7 @@ class Waiting:
     client_name: str
     binding_message: str | None
     in_words: list[Scope]
+    details: list[DetailInWords]
     narrowed: bool
     """It asked for more than the person may give."""
 
@@ -153,5 +154,6 @@ class RequestPages:
             client_name=client.client_name,
             binding_message=asked.binding_message,
             in_words=self._resources.catalogue.in_words(scope),
+            details=self._resources.catalogue.details_in_words(asked.details),
             narrowed=len(scope) < len(asked.scope),
         )

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 from auth_svc.approvals import Decisions, approval_of
 from auth_svc.backchannel_flow.flow import BackchannelRequest
 from auth_svc.db import Connection, Instant, metadata
+from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
 
 backchannel_requests = Table(
@@ -20,6 +21,7 @@ backchannel_requests = Table(
     Column("user_id", String(36), ForeignKey("users.user_id"), nullable=False, index=True),
     Column("scope", Text, nullable=False),
     Column("resource", Text, nullable=False),
+    Column("authorization_details", Text, nullable=False),
     Column("binding_message", Text, nullable=True),
     Column("notify_sealed", LargeBinary, nullable=True),
     Column("status", String(8), nullable=False),
@@ -55,6 +57,7 @@ def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: st
             user_id=request.user_id,
             scope=" ".join(request.scope),
             resource=" ".join(request.resource),
+            authorization_details=details_to_text(request.details),
             binding_message=request.binding_message,
             notify_sealed=request.notify_sealed,
             status=request.status,
@@ -102,6 +105,7 @@ def _request(row: Row[Any]) -> BackchannelRequest:
         user_id=row.user_id,
         scope=tuple(row.scope.split()),
         resource=tuple(row.resource.split()),
+        details=details_from_text(row.authorization_details),
         binding_message=row.binding_message,
         status=row.status,
         approval=approval_of(row),

@@ -16,7 +16,6 @@ from auth_svc.clients import Client
 from auth_svc.code_flow.claims import in_all, read_claims
 from auth_svc.code_flow.request import AuthorizationRequest, WayBack
 from auth_svc.errors import (
-    InvalidAuthorizationDetails,
     InvalidRequest,
     InvalidScope,
     RegistrationNotSupported,
@@ -27,9 +26,9 @@ from auth_svc.errors import (
     UnsupportedResponseType,
 )
 from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES
-from auth_svc.resources import Catalogue, Detail, parse_details
+from auth_svc.resources import Catalogue, Detail
 from auth_svc.signin import ACR_VALUES
-from auth_svc.token import narrow, parse_scope
+from auth_svc.token import narrow, parse_scope, requested_details
 from auth_svc.web import Fields
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -190,12 +189,7 @@ def scope_is_for_the_resources(question: Question) -> None:
 
 def details_are_of_their_types(question: Question) -> None:
     """RFC 9396 section 5: of known types, which the client is registered for and the scope's audience has."""
-    details = requested_details(question)
-    if not {detail["type"] for detail in details} <= set(question.client.authorization_details_types):
-        raise InvalidAuthorizationDetails("a type that the client is not registered for")
-    if details:
-        audience = question.resources.audience(question.scope, question.fields.every("resource"))
-        question.resources.check_details(details, audience)
+    _details(question)
 
 
 def dpop_jkt_is_a_thumbprint(question: Question) -> None:
@@ -260,16 +254,6 @@ ORDER_OF_CHECKS: Final[tuple[Callable[[Question], None], ...]] = (
 )
 
 
-def requested_details(question: Question) -> tuple[Detail, ...]:
-    """The parameter `authorization_details`.
-
-    Raises:
-        InvalidAuthorizationDetails: it does not have the shape of RFC 9396 section 2.
-    """
-    text = question.fields.get("authorization_details")
-    return () if text is None else parse_details(text)
-
-
 def authorization_request(question: Question, *, subject: str | None, id: str, now: datetime) -> AuthorizationRequest:
     """Check the request in the order of the table, and return it. `subject` is what an `id_token_hint` said.
 
@@ -295,5 +279,15 @@ def authorization_request(question: Question, *, subject: str | None, id: str, n
         dpop_jkt=fields.get("dpop_jkt"),
         subjects=in_all(None if subject is None else (subject,), wishes.subjects),
         claims=wishes.told if OPENID in scope else None,
-        details=requested_details(question),
+        details=_details(question),
+    )
+
+
+def _details(question: Question) -> tuple[Detail, ...]:
+    return requested_details(
+        question.fields.get("authorization_details"),
+        question.client,
+        question.resources,
+        scope=question.scope,
+        resources=question.fields.every("resource"),
     )

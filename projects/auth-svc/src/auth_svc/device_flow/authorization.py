@@ -20,7 +20,7 @@ from auth_svc.protocol import DEVICE_CODE
 from auth_svc.resources import Resources
 from auth_svc.secret_key import SecretKey, new_token
 from auth_svc.signin import TooManyAttempts, network_of, take_attempt
-from auth_svc.token import narrow, parse_scope
+from auth_svc.token import narrow, parse_scope, requested_details
 from lib_one.event import new_id
 
 
@@ -63,6 +63,9 @@ class DeviceAuthorization:
         if not scope:
             raise InvalidScope
         catalogue.audience(scope, form.resources)
+        details = requested_details(
+            form.get("authorization_details"), client, catalogue, scope=scope, resources=form.resources
+        )
         device_code = new_token()
         network = network_of((request.scope.get("client") or ("",))[0])
         limits = (
@@ -80,6 +83,7 @@ class DeviceAuthorization:
                 client_id=client.client_id,
                 scope=scope,
                 resource=form.resources,
+                details=details,
                 status="pending",
                 approval=None,
                 interval=INTERVAL,

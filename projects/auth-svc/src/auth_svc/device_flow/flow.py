@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auth_svc.approvals import Approval, Status
+from auth_svc.resources import Detail
 from auth_svc.signin import Limit
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
@@ -29,6 +30,8 @@ class Device:
     scope: tuple[str, ...]
     """What it asked for and its client may have."""
     resource: tuple[str, ...]
+    details: tuple[Detail, ...]
+    """What it wants, in detail (RFC 9396)."""
     status: Status
     approval: Approval | None
     interval: timedelta

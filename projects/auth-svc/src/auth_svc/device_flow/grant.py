@@ -50,6 +50,6 @@ class DeviceCode:
             approval,
             self._resources.catalogue,
             resource=device.resource,
-            terms=Terms(acr=acr_of(approval.amr)),
+            terms=Terms(acr=acr_of(approval.amr), authorization_details=device.details),
             now=now,
         )

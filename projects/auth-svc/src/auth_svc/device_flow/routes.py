@@ -139,6 +139,7 @@ class DevicePages:
             user=found.user,
             switch=self._browser.sign_in_path(self._errand(confirmation, again=True)),
             scopes=self._resources.catalogue.in_words(scope),
+            details=self._resources.catalogue.details_in_words(device.details),
             narrowed=len(scope) < len(device.scope),
             redirect_host=None,
             on_this_computer=False,

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 from auth_svc.approvals import INTERVAL, Decisions, approval_of
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.device_flow.flow import Device
+from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
 
 device_codes = Table(
@@ -20,6 +21,7 @@ device_codes = Table(
     Column("client_id", String(128), ForeignKey("clients.client_id"), nullable=False),
     Column("scope", Text, nullable=False),
     Column("resource", Text, nullable=False),
+    Column("authorization_details", Text, nullable=False),
     Column("status", String(8), nullable=False),
     Column("interval_seconds", Integer, nullable=False),
     Column("polled_at", Instant, nullable=True),
@@ -55,6 +57,7 @@ def keep(connection: Connection, device: Device, *, device_code: str, user_code_
             client_id=device.client_id,
             scope=" ".join(device.scope),
             resource=" ".join(device.resource),
+            authorization_details=details_to_text(device.details),
             status=device.status,
             interval_seconds=int(INTERVAL.total_seconds()),
             expires_at=device.expires_at,
@@ -90,6 +93,7 @@ def _device(row: Row[Any] | None) -> Device | None:
         client_id=row.client_id,
         scope=tuple(row.scope.split()),
         resource=tuple(row.resource.split()),
+        details=details_from_text(row.authorization_details),
         status=row.status,
         approval=approval_of(row),
         interval=timedelta(seconds=row.interval_seconds),

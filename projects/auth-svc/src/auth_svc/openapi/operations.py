@@ -126,7 +126,7 @@ def _device() -> Json:
         "tags": ["tokens"],
         "summary": "Begin the device flow (RFC 8628, section 3.1)",
         "security": CLIENT,
-        "requestBody": form("resource", required="scope"),
+        "requestBody": form("resource authorization_details", required="scope"),
         "responses": {
             "200": answer(
                 "A code for the device, and one for its person.",
@@ -139,7 +139,14 @@ def _device() -> Json:
                     interval=SECONDS,
                 ),
             ),
-            **refusals(*CLIENT_ERRORS, e.UnauthorizedClient, e.InvalidScope, e.InvalidTarget, e.TooManyRequests),
+            **refusals(
+                *CLIENT_ERRORS,
+                e.UnauthorizedClient,
+                e.InvalidScope,
+                e.InvalidTarget,
+                e.InvalidAuthorizationDetails,
+                e.TooManyRequests,
+            ),
         },
     }
 
@@ -151,7 +158,8 @@ def _backchannel() -> Json:
         "summary": "Ask a person who is somewhere else (CIBA Core, section 7)",
         "security": CLIENT,
         "requestBody": form(
-            "login_hint id_token_hint binding_message client_notification_token requested_expiry resource",
+            "login_hint id_token_hint binding_message client_notification_token requested_expiry resource"
+            " authorization_details",
             required="scope",
         ),
         "responses": {
@@ -164,6 +172,7 @@ def _backchannel() -> Json:
                 e.UnauthorizedClient,
                 e.InvalidScope,
                 e.InvalidTarget,
+                e.InvalidAuthorizationDetails,
                 e.UnknownUserId,
                 e.InvalidBindingMessage,
                 e.TooManyRequests,

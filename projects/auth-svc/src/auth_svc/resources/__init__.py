@@ -10,7 +10,15 @@ belongs to one of them, so a token with several audiences never leaves open whic
 """
 
 from auth_svc.resources.catalogue import Catalogue, Resource, Scope, Target, shipments
-from auth_svc.resources.details import Detail, DetailField, DetailInWords, DetailType, parse_details
+from auth_svc.resources.details import (
+    Detail,
+    DetailField,
+    DetailInWords,
+    DetailType,
+    details_from_text,
+    details_to_text,
+    parse_details,
+)
 from auth_svc.resources.registry import ResourceError, Resources
 
 __all__ = [
@@ -24,6 +32,8 @@ __all__ = [
     "Resources",
     "Scope",
     "Target",
+    "details_from_text",
+    "details_to_text",
     "parse_details",
     "shipments",
 ]

@@ -49,6 +49,7 @@ class DetailInWords(NamedTuple):
 
 type Detail = dict[str, Any]
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[dict[str, Any], ...]).decode
 
 
@@ -67,6 +68,16 @@ def parse_details(text: str) -> tuple[Detail, ...]:
     if len(details) > _MOST or not all(isinstance(detail.get("type"), str) for detail in details):
         raise InvalidAuthorizationDetails("too many, or one without a type")
     return details
+
+
+def details_to_text(details: tuple[Detail, ...]) -> str:
+    """For the database."""
+    return _encode(details).decode()
+
+
+def details_from_text(text: str) -> tuple[Detail, ...]:
+    """From the database."""
+    return _decode(text)
 
 
 def check_detail(detail: Detail, known: DetailType) -> None:

@@ -2,6 +2,7 @@
 
 from auth_svc.token.access import AccessTokens
 from auth_svc.token.client_credentials import ClientCredentials
+from auth_svc.token.details import requested_details
 from auth_svc.token.endpoint import TokenEndpoint
 from auth_svc.token.grant import Actor, Authorized, Grant, Outcome, Refusal
 from auth_svc.token.issuer import AccessClaims, TokenIssuer, TokenResponse
@@ -29,4 +30,5 @@ __all__ = [
     "forget_expired",
     "narrow",
     "parse_scope",
+    "requested_details",
 ]

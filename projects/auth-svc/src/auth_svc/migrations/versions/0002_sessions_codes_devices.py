@@ -80,6 +80,7 @@ def upgrade() -> None:
         sa.Column("client_id", sa.String(128), nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("resource", sa.Text, nullable=False),
+        sa.Column("authorization_details", sa.Text, nullable=False),
         sa.Column("status", sa.String(8), nullable=False),
         sa.Column("interval_seconds", sa.Integer, nullable=False),
         sa.Column("polled_at", UtcDateTime, nullable=True),

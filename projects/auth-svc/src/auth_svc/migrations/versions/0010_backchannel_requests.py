@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(36), nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("resource", sa.Text, nullable=False),
+        sa.Column("authorization_details", sa.Text, nullable=False),
         sa.Column("binding_message", sa.Text, nullable=True),
         sa.Column("notify_sealed", sa.LargeBinary, nullable=True),
         sa.Column("status", sa.String(8), nullable=False),
