@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 
-from lib_one.nats import NatsConnection
-from lib_one.testing import NatsServer, nats_server
+from lib_one.errors import BusUnavailableError
+from lib_one.nats import JetStreamBus, NatsConnection
+from lib_one.testing import NatsServer, eventually, nats_server
 
 type Connect = Callable[..., Awaitable[NatsConnection]]
+type MakeBus = Callable[..., Awaitable[JetStreamBus]]
 type Run = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 
@@ -42,6 +45,25 @@ async def connect() -> AsyncIterator[Connect]:
     yield make
     for connection in connections:
         await connection.close()
+
+
+@pytest.fixture
+async def make_bus(connect: Connect) -> MakeBus:
+    """A bus whose streams stand, however long that takes: a publish waits a second for them at most."""
+
+    async def make(server: NatsServer, name: str = "test", *, key: bool = False, **options: Any) -> JetStreamBus:
+        bus = JetStreamBus(await connect(server, name, key=key), **options)
+
+        async def stands() -> bool:
+            try:
+                return await bus.ready() is not None
+            except BusUnavailableError:
+                return False
+
+        await eventually(stands)
+        return bus
+
+    return make
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from lib_one.bus import Dead, Delivery, Stored, Subscription
 from lib_one.contracts.shipping import Place, ShipmentRegistered
 from lib_one.errors import LetterNotFoundError, ReplayRefusedError
 from lib_one.event import Message, event, new_id, utc_now
-from lib_one.nats import APP_PROJECTOR, DeadLetter, DeadLetters, JetStreamBus, dead_letters, topology
+from lib_one.nats import APP_PROJECTOR, DeadLetter, DeadLetters, dead_letters, topology
 from lib_one.testing import NatsServer, eventually
 
 SOON = (timedelta(milliseconds=5),)
@@ -60,9 +60,9 @@ async def letters(dead: DeadLetters, count: int) -> list[DeadLetter]:
 
 
 async def test_a_letter_is_the_message_with_the_reason_and_the_next_one_is_handled(
-    server: NatsServer, connect, run
+    server: NatsServer, make_bus, run
 ) -> None:
-    bus, reader = JetStreamBus(await connect(server), backoff=SOON), Reader()
+    bus, reader = await make_bus(server, backoff=SOON), Reader()
     first, second, fine = registration(), registration(), registration()
     reader.wrong = {
         first.headers["ce-id"]: Dead("revision 7 of an unknown shipment"),
@@ -91,11 +91,11 @@ async def test_a_letter_is_the_message_with_the_reason_and_the_next_one_is_handl
 
 
 async def test_pages_go_from_the_newest_to_the_oldest_whatever_lies_between(
-    server: NatsServer, connect, run, monkeypatch: pytest.MonkeyPatch
+    server: NatsServer, make_bus, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "WINDOW", 3)
     monkeypatch.setattr(topology, "SUBSCRIPTIONS", (APP_PROJECTOR, OTHER))
-    bus, timeline, other = JetStreamBus(await connect(server)), Reader(), Reader()
+    bus, timeline, other = await make_bus(server), Reader(), Reader()
     messages = [registration() for _ in range(7)]
     timeline.wrong = dict.fromkeys(ids(*messages), Dead("no"))
     other.wrong = dict.fromkeys(ids(*messages[:2]), Dead("not here either"))
@@ -125,10 +125,10 @@ async def test_pages_go_from_the_newest_to_the_oldest_whatever_lies_between(
 
 
 async def test_a_replay_reaches_its_consumer_alone_and_takes_the_letter_away(
-    server: NatsServer, connect, run, monkeypatch: pytest.MonkeyPatch
+    server: NatsServer, make_bus, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topology, "SUBSCRIPTIONS", (APP_PROJECTOR, OTHER))
-    bus, timeline, other = JetStreamBus(await connect(server)), Reader(), Reader()
+    bus, timeline, other = await make_bus(server), Reader(), Reader()
     poison, fine = registration(), registration()
     timeline.wrong = {poison.headers["ce-id"]: Dead("not yet")}
     await bus.publish([poison])
@@ -160,9 +160,8 @@ async def _another(dead: DeadLetters, letter: DeadLetter) -> list[DeadLetter]:
     return found if [one.id for one in found] != [letter.id] else []
 
 
-async def test_a_letter_whose_message_is_gone_says_so_and_is_not_replayed(server: NatsServer, connect, run) -> None:
-    connection = await connect(server)
-    bus, reader = JetStreamBus(connection), Reader()
+async def test_a_letter_whose_message_is_gone_says_so_and_is_not_replayed(server: NatsServer, make_bus, run) -> None:
+    bus, reader = await make_bus(server), Reader()
     aged, replaced = registration(), registration()
     reader.wrong = dict.fromkeys(ids(aged, replaced), Dead("no"))
     await bus.publish([aged, replaced])
@@ -170,7 +169,7 @@ async def test_a_letter_whose_message_is_gone_says_so_and_is_not_replayed(server
     dead = DeadLetters(bus, service="app-svc")
     await letters(dead, 2)
     reading.cancel()
-    session = await connection.session()
+    session = await bus.ready()
     await session.api(dict, "STREAM.MSG.DELETE.SHIPMENTS", {"seq": 1})
     # Another message at the same place: the stream was lost and filled again.
     newest, oldest = (await dead.page()).letters
@@ -187,8 +186,8 @@ async def test_a_letter_whose_message_is_gone_says_so_and_is_not_replayed(server
     assert len((await dead.page()).letters) == 2
 
 
-async def test_a_message_that_is_no_event_is_shown_as_it_is(server: NatsServer, connect, run) -> None:
-    bus = JetStreamBus(await connect(server))
+async def test_a_message_that_is_no_event_is_shown_as_it_is(server: NatsServer, make_bus, run) -> None:
+    bus = await make_bus(server)
     await bus.publish([Message("shipments.x.registered", {"Nats-Msg-Id": "1"}, b"{ \xff")])
     run(bus.consume(APP_PROJECTOR, Reader()))
     (letter,) = await letters(DeadLetters(bus, service="app-svc"), 1)
@@ -197,8 +196,8 @@ async def test_a_message_that_is_no_event_is_shown_as_it_is(server: NatsServer, 
     assert (letter.message.event_id, letter.message.data) == (None, "{ \ufffd")
 
 
-async def test_a_service_may_do_all_that_with_its_own_rights(locked_server: NatsServer, connect, run) -> None:
-    bus, reader = JetStreamBus(await connect(locked_server, "app-svc", key=True)), Reader()
+async def test_a_service_may_do_all_that_with_its_own_rights(locked_server: NatsServer, make_bus, run) -> None:
+    bus, reader = await make_bus(locked_server, "app-svc", key=True), Reader()
     messages = [registration(), registration()]
     reader.wrong = dict.fromkeys(ids(*messages), Dead("not yet"))
     await bus.publish(messages)

@@ -17,47 +17,83 @@ def facts(count: int) -> list[Message]:
     return [event(UserDisabled(user_id=new_id()), source="/test", now=utc_now).encode() for _ in range(count)]
 
 
-async def stored(connection: NatsConnection, stream: str) -> int:
-    info = await (await connection.session()).api(dict, f"STREAM.INFO.{stream}")
+def replaced(result: Stored | BaseException) -> Stored:
+    """The same place, as it is told for a copy."""
+    assert isinstance(result, Stored)
+    return result._replace(copy=True)
+
+
+async def stored(bus: JetStreamBus, stream: str) -> int:
+    info = await (await bus.ready()).api(dict, f"STREAM.INFO.{stream}")
     return int(info["state"]["messages"])
 
 
-async def test_every_message_is_acknowledged_and_stored(server: NatsServer, connect) -> None:
-    connection = await connect(server)
-    bus = JetStreamBus(connection)
+async def test_every_message_is_acknowledged_and_stored(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     assert are_stored(await bus.publish(facts(1500)))  # more than may be in flight at a time
-    assert await stored(connection, "AUTH") == 1500
+    assert await stored(bus, "AUTH") == 1500
 
 
-async def test_nothing_to_publish_is_no_work(server: NatsServer, connect) -> None:
-    assert await JetStreamBus(await connect(server)).publish([]) == []
+async def test_nothing_to_publish_is_no_work(server: NatsServer, make_bus) -> None:
+    assert await (await make_bus(server)).publish([]) == []
 
 
-async def test_the_same_message_three_times_is_stored_once(server: NatsServer, connect) -> None:
-    connection = await connect(server)
-    bus = JetStreamBus(connection)
+async def test_the_same_message_three_times_is_stored_once(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     messages = facts(10)
     for _ in range(3):
         assert are_stored(await bus.publish(messages))
-    assert await stored(connection, "AUTH") == 10
+    assert await stored(bus, "AUTH") == 10
 
 
-async def test_order_is_kept(server: NatsServer, connect) -> None:
-    connection = await connect(server)
+async def test_a_batch_with_one_copy_in_it_stores_the_others_once(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
+    messages = facts(60)
+    before = await bus.publish(messages[20:40])
+    outcome = await bus.publish(messages)
+    assert [result.sequence for result in outcome if isinstance(result, Stored) and result.copy] == list(range(1, 21))
+    assert outcome[20:40] == [replaced(result) for result in before]
+    assert [result.sequence for result in outcome[:20] + outcome[40:]] == list(range(21, 61))
+    assert await stored(bus, "AUTH") == 60
+
+
+async def test_many_messages_go_as_batches_and_each_is_told_its_place(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
+    messages = facts(1100)  # two batches
+    outcome = await bus.publish(messages)
+    assert [result.sequence for result in outcome if isinstance(result, Stored)] == list(range(1, 1101))
+    session = await bus.ready()
+    for sequence, number in ((1, "1"), (1000, "1000"), (1001, "1"), (1100, "100")):
+        found = await session.request("$JS.API.DIRECT.GET.AUTH", b'{"seq":%d}' % sequence)
+        assert found.headers["Nats-Batch-Sequence"] == number
+        assert found.headers["ce-id"] == messages[sequence - 1].headers["ce-id"]
+
+
+async def test_a_stream_that_takes_no_batches_gets_each_message_for_itself(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
+    await bus.publish(facts(1))
+    session = await bus.ready()
+    config = (await session.api(dict, "STREAM.INFO.AUTH"))["config"]
+    await session.api(dict, "STREAM.UPDATE.AUTH", config | {"allow_atomic": False})
+    assert are_stored(await bus.publish(facts(30)))
+    assert await stored(bus, "AUTH") == 31
+
+
+async def test_order_is_kept(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     messages = facts(500)
-    await JetStreamBus(connection).publish(messages)
-    session = await connection.session()
+    await bus.publish(messages)
+    session = await bus.ready()
     for sequence in (1, 250, 500):
         found = await session.api(dict, "STREAM.MSG.GET.AUTH", {"seq": sequence})
         assert found["message"]["subject"] == messages[sequence - 1].subject
 
 
-async def test_calls_side_by_side_get_their_own_outcomes(server: NatsServer, connect) -> None:
-    connection = await connect(server)
-    bus = JetStreamBus(connection)
+async def test_calls_side_by_side_get_their_own_outcomes(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     outcomes = await asyncio.gather(*(bus.publish(facts(40)) for _ in range(50)))
     assert all(are_stored(outcome) for outcome in outcomes)
-    assert await stored(connection, "AUTH") == 2000
+    assert await stored(bus, "AUTH") == 2000
 
 
 async def test_without_nats_the_answer_comes_soon_and_means_unknown() -> None:
@@ -88,7 +124,7 @@ async def test_a_server_killed_under_load_loses_no_acknowledged_message(server: 
     for message in (*acknowledged[:20], *acknowledged[-20:]):
         await session.api(dict, "STREAM.MSG.GET.AUTH", {"last_by_subj": message.subject})
     assert are_stored(await bus.publish(unknown))
-    assert await stored(connection, "AUTH") == 6001  # none lost, and none of the unknown ones twice
+    assert await stored(bus, "AUTH") == 6001  # none lost, and none of the unknown ones twice
 
 
 async def test_it_publishes_again_after_a_restart_without_being_told(server: NatsServer, connect) -> None:
@@ -115,9 +151,9 @@ async def test_lost_streams_are_made_again(server: NatsServer, connect) -> None:
 
 
 async def test_without_permission_the_refusal_is_permanent_and_hurts_nobody_else(
-    locked_server: NatsServer, connect
+    locked_server: NatsServer, make_bus
 ) -> None:
-    bus = JetStreamBus(await connect(locked_server, "app-svc", key=True))
+    bus = await make_bus(locked_server, "app-svc", key=True)
     now = utc_now()
     revocation = event(TokenRevoked(token_id="abc", expires_at=now + timedelta(minutes=1)), source="/x", now=utc_now)
     delivery = ShipmentDelivered(
@@ -130,16 +166,18 @@ async def test_without_permission_the_refusal_is_permanent_and_hurts_nobody_else
     assert isinstance(outcome[2], BusRefusedError)
 
 
-async def test_a_message_that_is_too_large_is_refused_alone(server: NatsServer, connect) -> None:
-    bus = JetStreamBus(await connect(server))
+async def test_a_message_that_is_too_large_is_refused_alone(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     large = facts(1)[0]
     large = Message(large.subject, large.headers, b"x" * 2_000_000)
     outcome = await bus.publish([facts(1)[0], large, facts(1)[0]])
     assert [type(error) for error in outcome] == [Stored, BusRefusedError, Stored]
+    outcome = await bus.publish([*facts(20), large])  # not as a batch then
+    assert [type(error) for error in outcome] == [Stored] * 20 + [BusRefusedError]
 
 
-async def test_a_header_with_a_line_break_is_refused_alone(server: NatsServer, connect) -> None:
-    bus = JetStreamBus(await connect(server))
+async def test_a_header_with_a_line_break_is_refused_alone(server: NatsServer, make_bus) -> None:
+    bus = await make_bus(server)
     forged = facts(1)[0]
     forged = Message(forged.subject, {**forged.headers, "ce-source": "/x\r\nce-id: other"}, forged.body)
     outcome = await bus.publish([forged, facts(1)[0]])

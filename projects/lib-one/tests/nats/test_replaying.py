@@ -9,7 +9,7 @@ from lib_one.bus import Delivery
 from lib_one.contracts.auth import UserEnabled
 from lib_one.errors import ReplayRefusedError
 from lib_one.event import Message, event, new_id, utc_now
-from lib_one.nats import APP_PROJECTOR, JetStreamBus, replay
+from lib_one.nats import APP_PROJECTOR, replay
 from lib_one.testing import NatsServer, eventually
 
 
@@ -18,8 +18,10 @@ def fact() -> Message:
     return Message("shipments.x.registered", message.headers, message.body)
 
 
-async def test_what_was_read_is_read_again_from_a_place_or_a_moment_on(locked_server: NatsServer, connect, run) -> None:
-    bus = JetStreamBus(await connect(locked_server, "app-svc", key=True))
+async def test_what_was_read_is_read_again_from_a_place_or_a_moment_on(
+    locked_server: NatsServer, make_bus, run
+) -> None:
+    bus = await make_bus(locked_server, "app-svc", key=True)
     seen: list[int] = []
     open_ = asyncio.Event()
     open_.set()

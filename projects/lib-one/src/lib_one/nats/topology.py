@@ -4,6 +4,7 @@ Each stream has an owner: the service that publishes to it, makes it, and brings
 new connection. Whoever comes first makes it; who comes at the same moment, or later, finds it as it should be.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,6 +37,8 @@ class Stream:
     owners: tuple[str, ...]
     subjects: tuple[str, ...]
     max_age: timedelta
+    batches: bool = False
+    """Takes atomic batches: all of their messages or none, and one sync of the disk for all."""
     latest_only: bool = False
     """Keep one message a subject, the newest."""
     live: str | None = None
@@ -54,19 +57,20 @@ class Stream:
             "max_msgs_per_subject": 1 if self.latest_only else -1,
             "duplicate_window": _nanoseconds(timedelta(minutes=2)),
             "allow_direct": True,
+            "allow_atomic": self.batches,
         }
         if self.live is not None:
             config["republish"] = {"src": self.subjects[0], "dest": self.live}
         return config
 
 
-AUTH = Stream("AUTH", ("auth-svc",), ("auth.evt.>",), timedelta(days=90))
+AUTH = Stream("AUTH", ("auth-svc",), ("auth.evt.>",), timedelta(days=90), batches=True)
 """What happened in auth-svc: the audit trail."""
 
 REV = Stream("REV", ("auth-svc",), ("auth.rev.>",), timedelta(seconds=660), latest_only=True, live="live.auth.rev.>")
 """Revocations. Kept for the longest life of an access token (10 min) and a minute: then there is nothing to revoke."""
 
-SHIPMENTS = Stream("SHIPMENTS", ("app-svc",), ("shipments.>",), timedelta(days=365))
+SHIPMENTS = Stream("SHIPMENTS", ("app-svc",), ("shipments.>",), timedelta(days=365), batches=True)
 """What happened to shipments, in order for each of them."""
 
 DEAD = Stream(
@@ -85,6 +89,12 @@ APP_PROJECTOR = Subscription("SHIPMENTS", "app_svc__timeline", ("shipments.>",),
 
 SUBSCRIPTIONS: tuple[Subscription, ...] = (APP_PROJECTOR,)
 """Every durable consumer."""
+
+
+def takes_batches(subjects: Sequence[str]) -> bool:
+    """Whether messages on these subjects may go to their stream as a batch."""
+    prefixes = (stream.subjects[0].removesuffix(">") for stream in TOPOLOGY if stream.batches)
+    return any(all(subject.startswith(prefix) for subject in subjects) for prefix in prefixes)
 
 
 def readers_of(stream: str) -> tuple[Subscription, ...]:
