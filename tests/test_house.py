@@ -13,6 +13,8 @@ SOURCES = sorted(ROOT.glob("projects/*/src/**/*.py"))
 ONE_DOOR = {
     "nats": ("lib_one/nats/", "lib_one/testing/"),
     "httpx": ("lib_one/http/",),
+    "opentelemetry": ("lib_one/observe/",),
+    "prometheus_client": ("lib_one/observe/",),
     "alembic": ("lib_one/sql/", "migrations/"),
     "sqlalchemy": (
         "lib_one/sql/",

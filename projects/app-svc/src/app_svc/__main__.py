@@ -7,12 +7,16 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Generator
-from typing import Annotated, Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app_svc import commands
 from app_svc.commands import bring_up_to_date, fail, read_settings
+
+if TYPE_CHECKING:
+    from app_svc.settings import Settings
 
 cli = typer.Typer(name="app-svc", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 work = typer.Typer(no_args_is_help=True, help="Run one worker alone, beside a `serve` with APP_SVC_WORKERS=false.")
@@ -82,7 +86,8 @@ def serve(
     # What is there now stays for ever: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
-    Server(config).run(sockets=[listener])
+    with _traces(settings):
+        Server(config).run(sockets=[listener])
 
 
 @work.command("timeline")
@@ -92,7 +97,8 @@ def work_timeline() -> None:
     bring_up_to_date(settings)
     from app_svc.app import TimelineWorker
 
-    _run(TimelineWorker(settings).run())
+    with _traces(settings):
+        _run(TimelineWorker(settings).run())
 
 
 @cli.command()
@@ -108,6 +114,18 @@ def simulate() -> None:
 def migrate() -> None:
     """Bring the database's tables up to date. `serve` does this as well."""
     bring_up_to_date(read_settings())
+
+
+@contextlib.contextmanager
+def _traces(settings: "Settings") -> Generator[None]:
+    from app_svc.app import SERVICE
+    from lib_one.observe import NoExporterError, traces_exported
+
+    try:
+        with traces_exported(SERVICE, version=version(SERVICE), endpoint=settings.otlp_endpoint):
+            yield
+    except NoExporterError as error:
+        fail(str(error))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -22,7 +22,7 @@ from lib_one import http
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Now, utc_now
 from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, NatsConnection, Presence
-from lib_one.observe import get_logger
+from lib_one.observe import Observed, Traffic, get_logger
 from lib_one.sql import Database, DatabaseError, Outbox, Relay, open_database
 from lib_two import fastapi as tokens
 from lib_two.guard import Guard
@@ -40,6 +40,7 @@ class AppService:
 
     def __init__(self, settings: Settings, *, now: Now = utc_now) -> None:
         self.settings = settings
+        self.traffic = Traffic()
         self.database = open_database(settings.database_url)
         self.connection = NatsConnection(settings.nats_url, name=SERVICE, nkey_seed=secret(settings.nats_nkey_file))
         self.bus = JetStreamBus(self.connection)
@@ -68,6 +69,7 @@ class AppService:
             redirect_slashes=False,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # it would read the environment by itself
         )
+        self.api.add_middleware(Observed, traffic=self.traffic)
         web.install(self.api)
         tokens.install(
             self.api,

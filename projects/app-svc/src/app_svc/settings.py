@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     simulator_seed: int | None = None
     """Makes the simulator's choices the same in every run; by default they differ."""
 
+    otlp_endpoint: Annotated[str | None, Field(pattern="^https?://.")] = None
+    """Address of a collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; none sends nothing. Needs the
+    extra `otel`."""
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:

@@ -1,5 +1,6 @@
 """The command `auth-svc`: serve, migrate, and what an operator does to keys, resources, clients and users."""
 
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -29,11 +30,11 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     from auth_svc import server
-    from lib_one.observe import configure_logging, get_logger
+    from lib_one.observe import configure_logging, get_logger, traces_exported
 
     settings = commands.read_settings()
     configure_logging("auth-svc", json=settings.log_json)
-    with commands.refusals():
+    with commands.refusals(), traces_exported("auth-svc", version=version("auth-svc"), endpoint=settings.otlp_endpoint):
         listener = server.bind(host or settings.host, settings.port if port is None else port)
         from auth_svc.app import create_app
 

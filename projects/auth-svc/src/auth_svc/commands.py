@@ -51,7 +51,6 @@ def read_settings() -> "Settings":
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
-    from auth_svc.bus_admission import BusDoorError
     from auth_svc.clients import RegistrationError
     from auth_svc.keys import SigningKeyError, TrustedIssuersError
     from auth_svc.resources import ResourceError
@@ -59,10 +58,11 @@ def refusals() -> Iterator[None]:
     from auth_svc.seed import SeedError
     from auth_svc.server import PortInUseError
     from auth_svc.users import AccountError
+    from lib_one.observe import NoExporterError
     from lib_one.sql import DatabaseError
 
     expected = (
-        BusDoorError,
+        NoExporterError,
         DatabaseError,
         RegistrationError,
         ResourceError,

@@ -5,6 +5,7 @@ This module owes what FastAPI no longer does for them: a body limit, urlencoded 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,8 +24,9 @@ from auth_svc.errors import (
     token_body,
 )
 from auth_svc.protocol import resource_identifier
-from lib_one.observe import get_logger
+from lib_one.observe import Traffic, end_request, get_logger
 from lib_one.sql import DatabaseUnavailableError
+from lib_one.trace import Span
 
 BODY_LIMIT = 64 * 1024
 """Bytes. Honest forms have a few hundred; a JWT as a parameter a few thousand."""
@@ -194,9 +196,11 @@ class Fixed(Endpoint):
 class FastLane:
     """The ASGI application in front: a path that is in the table is answered here, everything else goes on."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], rest: ASGIApp) -> None:
+    def __init__(self, endpoints: Mapping[str, Endpoint], rest: ASGIApp, traffic: Traffic) -> None:
+        """`traffic` counts what is answered here."""
         self._endpoints = dict(endpoints)
         self._rest = rest
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
@@ -204,27 +208,38 @@ class FastLane:
         if endpoint is None:
             await self._rest(scope, receive, send)
             return
-        if type(endpoint) is Fixed and scope["method"] == "GET":
+        began = perf_counter()
+        path, method, traffic = scope["path"], scope["method"], self._traffic
+        if type(endpoint) is Fixed and method == "GET":
             start, rest = endpoint.messages()
+            traffic.count(path, method, 200, perf_counter() - began)
             await send(start)
             await send(rest)
             return
+        work = Span(scope["headers"])
+        work.enter()
+        traffic.under_way += 1
         try:
-            status, headers, body = await endpoint.handler(scope["method"])(Request(scope, receive))
+            status, headers, body = await endpoint.handler(method)(Request(scope, receive))
         except OAuthError as error:
             status, headers, body = error_response(error)
         except ClientDisconnected:
             return
         except DatabaseUnavailableError as error:
-            _log.warning("database away", path=scope["path"], error=str(error))
+            _log.warning("database away", path=path, error=str(error))
             status, headers, body = error_response(TemporarilyUnavailable())
         except Exception:
-            _log.exception("unexpected", path=scope["path"], method=scope["method"])
+            _log.exception("unexpected", path=path, method=method)
             status, headers, body = error_response(ServerError())
+        finally:
+            traffic.under_way -= 1
+            work.leave()
+        traffic.count(path, method, status, perf_counter() - began)
+        end_request(work, scope, path, status)
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
 
 def json_response(value: Any, *, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ import msgspec
 import uuid_utils
 
 from lib_one.errors import MalformedEventError, SubjectError, UnknownEventTypeError, UnregisteredEventError
+from lib_one.trace import traceparent
 
 type Now = Callable[[], datetime]
 """The clock. It is passed in, so that a test never sleeps to pass time; its times are aware and in UTC."""
@@ -148,8 +149,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event(data: Contract, *, source: str, now: Now) -> Event:
-    """A new event: a fresh id, and the time that the clock shows."""
-    return Event(id=new_id(), time=now(), source=source, data=data)
+    """A new event: a fresh id, the time that the clock shows, and the trace of the work at hand."""
+    return Event(id=new_id(), time=now(), source=source, data=data, trace_parent=traceparent())
 
 
 def decode(headers: Mapping[str, str], body: bytes) -> Event:

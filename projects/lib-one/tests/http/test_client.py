@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lib_one import http
+from lib_one import http, trace
 from lib_one.testing import free_port
 
 
@@ -19,6 +19,20 @@ async def test_a_base_url_and_headers_are_used_for_every_request() -> None:
     async with http.client(base_url="http://issuer.example", headers={"X-Kind": "a"}, transport=transport) as client:
         response = await client.get("/jwks")
     assert response.json() == {"path": "/jwks", "kind": "a"}
+
+
+async def test_the_trace_of_the_work_at_hand_is_carried_on() -> None:
+    seen: list[str | None] = []
+
+    def remember(request: http.Request) -> http.Response:
+        seen.append(request.headers.get("traceparent"))
+        return http.Response(200)
+
+    async with http.client(transport=http.MockTransport(remember)) as client:
+        await client.get("http://issuer.example/")
+        with trace.span("work", trace.CONSUMER) as work:
+            await client.get("http://issuer.example/")
+    assert seen == [None, str(work.context)]
 
 
 async def test_a_redirect_is_not_followed_because_a_token_must_not_travel() -> None:

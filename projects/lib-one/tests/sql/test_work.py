@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from lib_one import trace
 from lib_one.contracts.auth import UserDisabled
 from lib_one.contracts.revocation import SessionRevoked
 from lib_one.event import utc_now
 from lib_one.sql import Database, DatabaseClosedError, Outbox, WorkAbortedError, open_database
+from lib_one.sql.outbox import outbox_table
 from lib_one.testing import eventually
 
 type Add = Callable[..., Callable[[Connection], None]]
@@ -238,3 +240,22 @@ async def test_a_savepoint_that_is_left_open_undoes_its_unit_of_work(
         await database.work(fail)
     await database.work(add("c"))
     assert names(database, items) == ["c"]
+
+
+async def test_what_a_unit_of_work_records_is_in_the_trace_of_who_asked_for_it(database: Database) -> None:
+    """Many units share one thread and one transaction; each has its own trace."""
+    outbox = Outbox(source="/test", now=utc_now)
+
+    async def request(number: int) -> str:
+        with trace.span("request", trace.SERVER) as work:
+            await database.work(lambda connection: outbox.record(connection, UserDisabled(user_id=f"u{number}")))
+        return str(work.context)
+
+    def headers(connection: Connection) -> dict[str, str]:
+        rows = connection.execute(select(outbox_table.c.aggregate, outbox_table.c.headers))
+        return {row.aggregate: row.headers for row in rows}
+
+    expected = await asyncio.gather(*(request(number) for number in range(20)))
+    found = await database.read(headers)
+    for number, context in enumerate(expected):
+        assert f'"traceparent":"{context}"' in found[f"u{number}"]

@@ -35,12 +35,11 @@ class AuthService(Parts):
         Raises:
             TrustedIssuersError: a file of trusted issuers is unreadable.
             SecretKeyError: the master secret is missing or unreadable.
-            BusDoorError: a key of the bus's door is.
             DatabaseUnavailableError: the database is away.
         """
         super().__init__(settings, now=now, bus=bus, outside=outside)
         self.endpoints = machine_endpoints(self)
-        self._application = FastLane(self.endpoints, site(self, self.running))
+        self._application = FastLane(self.endpoints, site(self, self.running), self.traffic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -60,8 +59,6 @@ class AuthService(Parts):
                 self.connection, version=version(SERVICE), description="Authorization server", stats=self._stats
             )
             tasks.append(asyncio.create_task(presence.run()))
-        if self.door is not None:
-            tasks.append(asyncio.create_task(self.door.run()))
         try:
             yield
         finally:
@@ -76,13 +73,7 @@ class AuthService(Parts):
 
     def _stats(self) -> dict[str, object]:
         """For operators who ask over the bus."""
-        stats: dict[str, object] = {
-            "events_published": self.relay.published,
-            "events_refused": self.relay.refused,
-        }
-        if self.door is not None:
-            stats["door"] = self.door.stats()
-        return stats
+        return {"events_published": self.relay.published, "events_refused": self.relay.refused}
 
 
 def create_app(

@@ -7,7 +7,6 @@ from auth_svc.backchannel_flow import (
     BackchannelNotification,
     Notifications,
 )
-from auth_svc.bus_admission import BusDoor
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients, ClientSecrets
 from auth_svc.code_flow import RequestObjects, RequestReader
 from auth_svc.db import Ledger
@@ -30,6 +29,7 @@ from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import Now, event
 from lib_one.http import AsyncClient, guarded_client
 from lib_one.nats import JetStreamBus, NatsConnection
+from lib_one.observe import Traffic
 from lib_one.sql import Outbox, Relay, open_database, upgrade
 
 SERVICE = "auth-svc"
@@ -44,10 +44,10 @@ class Parts:
 
         Raises:
             SecretKeyError: the master secret is missing or unreadable.
-            BusDoorError: a key of the bus's door is.
             DatabaseUnavailableError: the database is away.
         """
         self.settings = settings
+        self.traffic = Traffic()
         self.outside = outside or guarded_client(loopback=settings.loopback)
         self.secret_key = secret_key.load(settings.secret_key_file, create=settings.loopback)
         upgrade(settings.database_url, package="auth_svc")
@@ -109,16 +109,6 @@ class Parts:
         if bus is None:
             self.connection = _connection(settings)
             bus = JetStreamBus(self.connection)
-        self.door: BusDoor | None = None
-        if self.connection is not None and settings.nats_door_keys is not None:
-            self.door = BusDoor(
-                ledger,
-                self.tokens,
-                self.connection,
-                keys=settings.nats_door_keys,
-                issuer=settings.issuer,
-                resource=settings.resource,
-            )
         self.relay = Relay(
             ledger.database,
             bus,

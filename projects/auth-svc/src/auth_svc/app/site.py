@@ -13,6 +13,7 @@ from auth_svc.device_flow import DevicePages
 from auth_svc.logout import LogoutPages
 from auth_svc.signin import Browser, SignInPages
 from auth_svc.web import Pages, UnderPath, install
+from lib_one.observe import Observed
 
 
 def site(parts: Parts, lifespan: Lifespan[Starlette]) -> ASGIApp:
@@ -51,4 +52,5 @@ def site(parts: Parts, lifespan: Lifespan[Starlette]) -> ASGIApp:
     slices = (sign_in.routes, logout.routes, authorize.routes, devices.routes, requests.routes, consents.routes)
     made = Starlette(routes=list(chain.from_iterable(slices)), lifespan=lifespan)
     install(made, pages)
+    made.add_middleware(Observed, traffic=parts.traffic)
     return UnderPath(settings.path, made) if settings.path else made

@@ -1,6 +1,8 @@
 """The client for addresses that an operator gave."""
 
-from httpx import AsyncBaseTransport, AsyncClient, Limits, Timeout
+from httpx import AsyncBaseTransport, AsyncClient, Limits, Request, Timeout
+
+from lib_one.trace import traceparent
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to reach a server. It answers at once or it is away: waiting longer only fills queues."""
@@ -16,7 +18,7 @@ def client(
     """A client with time-outs and limits. Close it (`async with`, or `aclose()`).
 
     It follows no redirects (a token must not travel to where somebody points), reads no proxy and no `.netrc` from the
-    environment, and keeps at most 20 idle connections.
+    environment, and keeps at most 20 idle connections. Its requests carry on the trace of the work at hand.
 
     Args:
         base_url: Put before each relative URL.
@@ -32,4 +34,11 @@ def client(
         transport=transport,
         follow_redirects=False,
         trust_env=False,
+        event_hooks={"request": [_carry_trace]},
     )
+
+
+async def _carry_trace(request: Request) -> None:
+    here = traceparent()
+    if here is not None:
+        request.headers["traceparent"] = here

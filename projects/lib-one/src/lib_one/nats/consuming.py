@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 from nats.aio.msg import Msg
 
+from lib_one import trace
 from lib_one.bus import Dead, Delivery, Handler, Later, Subscription
 from lib_one.errors import BusUnavailableError, MalformedEventError, UnknownEventTypeError
 from lib_one.event import decode
@@ -28,6 +29,8 @@ HEARTBEAT = 5.0
 """Seconds: a server that has nothing for us says so as often. Twice missed, it is asked anew."""
 RETRY = 0.1
 """Seconds between attempts to read on."""
+
+_DONE = b"+ACK"
 
 log = get_logger(__name__)
 
@@ -163,11 +166,23 @@ class Reader:
             event = decode(message.headers or {}, message.data)
         except UnknownEventTypeError as error:
             log.warning("an unknown type of event is skipped", type=error.type, **where)
-            return b"+ACK"
+            return _DONE
         except MalformedEventError as error:
             return _dead(f"malformed: {error}", where)
+        with trace.span(
+            self._subscription.durable,
+            trace.CONSUMER,
+            parent=event.trace_parent,
+            attributes={"messaging.system": "nats", "messaging.message.id": event.id, "event.type": event.type},
+        ) as work:
+            verdict = await self._judge(Delivery(event, sequence, attempt), where)
+            work.failed = verdict != _DONE
+        return verdict
+
+    async def _judge(self, delivery: Delivery, where: dict[str, object]) -> bytes:
+        event, attempt = delivery.event, delivery.attempt
         try:
-            await self._handle(Delivery(event, sequence, attempt))
+            await self._handle(delivery)
         except Later as later:
             if attempt < topology.MAX_DELIVER - 1:
                 return _again(later.delay)
@@ -179,7 +194,7 @@ class Reader:
                 return _dead(f"{type(error).__name__}: {error}", where)
             log.exception("a handler failed; it will be tried again", event_id=event.id, **where)
             return _again(self._backoff[attempt - 1])
-        return b"+ACK"
+        return _DONE
 
     async def _handle(self, delivery: Delivery) -> None:
         try:

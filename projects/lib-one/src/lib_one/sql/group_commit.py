@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -46,11 +47,12 @@ class Link:
 class _Job:
     """One unit of work that waits, and what became of it."""
 
-    __slots__ = ("error", "fn", "future", "loop", "value")
+    __slots__ = ("context", "error", "fn", "future", "loop", "value")
 
     def __init__(self, fn: WorkFunction[Any], loop: asyncio.AbstractEventLoop) -> None:
         self.fn = fn
         self.loop = loop
+        self.context = copy_context()
         self.future: asyncio.Future[Any] = loop.create_future()
         self.value: Any = None
         self.error: Exception | None = None
@@ -70,7 +72,10 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, fn: WorkFunction[Any]) -> asyncio.Future[Any]:
-        """Queue a unit of work of the running event loop. The future is answered after the commit."""
+        """Queue a unit of work of the running event loop. The future is answered after the commit.
+
+        It runs in the caller's context, so that what it records belongs to the caller's trace.
+        """
         job = _Job(fn, asyncio.get_running_loop())
         self._queue.put(job)
         return job.future
@@ -183,7 +188,7 @@ class GroupCommit:
     def _run(self, job: _Job) -> None:
         job.error = None
         try:
-            job.value = job.fn(self._writer.connection)
+            job.value = job.context.run(job.fn, self._writer.connection)
         except BaseException as error:  # the caller's, and the thread must live
             job.error = as_exception(error)
         savepoint = self._writer.connection.get_nested_transaction()

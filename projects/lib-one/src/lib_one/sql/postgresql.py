@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, cast
 
 import psycopg
@@ -103,7 +104,8 @@ class PostgresDatabase(Database):
         """See `Database.work`."""
         self._refuse_if_closed()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._work, fn, loop)
+        # In the caller's context, so that what is recorded belongs to the caller's trace.
+        return await loop.run_in_executor(self._workers, copy_context().run, self._work, fn, loop)
 
     async def read[T](self, fn: WorkFunction[T]) -> T:
         """See `Database.read`."""

@@ -1,12 +1,12 @@
-"""What a process says about itself: one structured log, on stderr, for our own lines and for those of libraries.
+"""One structured log, on stderr, for our own lines and for those of libraries.
 
     configure_logging("auth-svc")
     log = get_logger(__name__)
     log.info("signing key activated", key_id=key.id)
 
 The event is a short constant sentence, and what varies is a field: then a log can be counted. On a terminal it is
-coloured text, else one JSON object a line. Values under a secret's name (`password`, `token`, `Authorization`, ...)
-never get that far.
+coloured text, else one JSON object a line. A line that is written while a request is answered or an event handled has
+its `trace_id`. Values under a secret's name (`password`, `token`, `Authorization`, ...) never get that far.
 """
 
 import logging
@@ -18,6 +18,8 @@ import msgspec
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
+
+from lib_one import trace
 
 HIDDEN = "[hidden]"
 _SECRET_ENDINGS = (
@@ -61,6 +63,7 @@ def configure_logging(service: str, *, json: bool | None = None, level: str = "I
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         name_service,
+        name_trace,
         hide_secrets,
     ]
     # Tracebacks without local variables: those are where the secrets are.
@@ -99,6 +102,14 @@ def configure_logging(service: str, *, json: bool | None = None, level: str = "I
         logging.getLogger(name).propagate = True
     for name in ("httpx", "httpcore", "nats", "asyncio", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def name_trace(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say to which trace the work at hand belongs. A structlog processor."""
+    work = trace.current()
+    if work is not None:
+        line["trace_id"], line["span_id"], _ = work.context
+    return line
 
 
 def hide_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

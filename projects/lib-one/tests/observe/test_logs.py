@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from lib_one import trace
 from lib_one.observe import HIDDEN, configure_logging, get_logger
 
 
@@ -135,6 +136,15 @@ def test_context_is_on_every_line(stderr: Stderr) -> None:
         get_logger("x").info("inside")
     get_logger("x").info("outside")
     assert [line.get("request_id") for line in lines(stderr)] == ["r1", None]
+
+
+def test_a_line_of_the_work_at_hand_has_its_trace(stderr: Stderr) -> None:
+    configure_logging("auth-svc")
+    with trace.span("work", trace.CONSUMER, parent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"):
+        get_logger("x").info("inside")
+        logging.getLogger("alembic").warning("inside too")
+    get_logger("x").info("outside")
+    assert [line.get("trace_id") for line in lines(stderr)] == [*["4bf92f3577b34da6a3ce929d0e0e4736"] * 2, None]
 
 
 def test_a_module_may_make_its_logger_before_the_log_is_set_up(stderr: Stderr) -> None:
