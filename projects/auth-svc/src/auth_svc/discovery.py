@@ -9,7 +9,7 @@ import msgspec
 from auth_svc.clients import ASSERTION_ALGORITHMS, FAPI_METHODS, METHODS, TLS_METHODS, fapi2_algorithms
 from auth_svc.keys import ALGORITHMS, KeyRing
 from auth_svc.proofs import PROOF_ALGORITHMS
-from auth_svc.protocol import RESPONSE_MODES
+from auth_svc.protocol import RESPONSE_MODES, prompts
 from auth_svc.resources import Catalogue, Resources
 from auth_svc.signin import ACR_VALUES
 from auth_svc.users import CLAIMS
@@ -27,10 +27,12 @@ def metadata(
     registering: bool = False,
     certificates: bool = False,
     documents: bool = False,
+    accounts_open: bool = False,
 ) -> dict[str, object]:
     """Build the document, the same for both well-known addresses.
 
     `fapi2`: the rules for all clients are FAPI 2.0's. `certificates`: those of clients are seen (RFC 8705).
+    `accounts_open`: people may register by themselves.
     """
     methods = [method for method in METHODS if certificates or method not in TLS_METHODS]
     document: dict[str, Any] = {
@@ -73,7 +75,7 @@ def metadata(
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
             *(name for names in CLAIMS.values() for name in names),
         ],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": list(prompts(accounts_open=accounts_open)),
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "request_uri_parameter_supported": False,

@@ -18,6 +18,12 @@ BEARER: Final = "Bearer"
 DPOP: Final = "DPoP"
 """The token type of RFC 9449."""
 
+
+def prompts(*, accounts_open: bool) -> tuple[str, ...]:
+    """What `prompt` may ask for (OIDC Core section 3.1.2.1); an account of one's own, where people may register."""
+    return ("none", "login", "consent", "select_account", *(("create",) if accounts_open else ()))
+
+
 type ResponseMode = Literal["query", "form_post"]
 
 RESPONSE_MODES: Final[dict[str, tuple[ResponseMode, bool]]] = {

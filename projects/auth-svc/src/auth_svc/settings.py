@@ -92,6 +92,13 @@ class Settings(BaseSettings):
     require_software_statement: bool = False
     """Whether nobody registers at `/client_registration` without a software statement."""
 
+    self_registration: bool = False
+    """Whether people may make accounts for themselves at `/register`; a client asks for that with `prompt=create`.
+    E-mail addresses are then what people typed: nobody has verified them."""
+
+    self_registration_roles: tuple[str, ...] = ()
+    """The roles of everybody who registers, as a JSON array. Without one, an account can only say who it is."""
+
     client_id_metadata_documents: bool = False
     """Whether an `https` address can be a client id: the document there says who the client is, and nothing needs to be
     registered before. Clients of the Model Context Protocol come so. Strangers then put their names on the consent

@@ -70,6 +70,7 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
         certificates=bool(settings.client_certificate_header),
         registering=settings.registration != "closed",
         documents=settings.client_id_metadata_documents,
+        accounts_open=settings.self_registration,
     )
     statements = SoftwareStatements(
         read_software_issuers(settings.software_issuers_file),

@@ -143,6 +143,7 @@ class Parts:
             RequestObjects(self.client_keys, issuer=settings.issuer, now=now),
             issuer=settings.issuer,
             push_required=settings.require_pushed_authorization_requests,
+            accounts_open=settings.self_registration,
             now=now,
         )
         self.presented = PresentedTokens(ledger, self.tokens, self.possession, self.clients, issuer=settings.issuer)

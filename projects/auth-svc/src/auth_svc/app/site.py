@@ -5,13 +5,14 @@ from itertools import chain
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Lifespan
 
+from auth_svc.accounts import RegisterPages
 from auth_svc.app.parts import Parts
 from auth_svc.backchannel_flow import RequestPages
 from auth_svc.code_flow import CodeFlowPages
 from auth_svc.consents import ConsentPages
 from auth_svc.device_flow import DevicePages
 from auth_svc.logout import LogoutPages
-from auth_svc.signin import Browser, SignInPages
+from auth_svc.signin import Browser, Sessions, SignInPages
 from auth_svc.web import Pages, UnderPath, install
 from lib_one.observe import Observed
 
@@ -21,14 +22,25 @@ def site(parts: Parts, lifespan: Lifespan[Starlette]) -> ASGIApp:
     settings = parts.settings
     pages = Pages(issuer=settings.issuer, csrf_key=parts.secret_key.derive("csrf"))
     browser = Browser(parts.ledger, pages, parts.secret_key)
+    sessions = Sessions(parts.ledger, pages, parts.revocation, life=settings.session_life)
     sign_in = SignInPages(
         parts.ledger,
         pages,
         browser,
         parts.passwords,
-        parts.revocation,
+        sessions,
         parts.secret_key,
-        session_life=settings.session_life,
+        accounts_open=settings.self_registration,
+    )
+    register = RegisterPages(
+        parts.ledger,
+        pages,
+        browser,
+        parts.accounts,
+        parts.passwords,
+        sessions,
+        parts.secret_key,
+        roles=settings.self_registration_roles,
     )
     authorize = CodeFlowPages(
         parts.ledger,
@@ -50,7 +62,10 @@ def site(parts: Parts, lifespan: Lifespan[Starlette]) -> ASGIApp:
         parts.ledger, pages, browser, parts.clients, parts.keys, parts.parties, parts.revocation, parts.secret_key
     )
     slices = (sign_in.routes, logout.routes, authorize.routes, devices.routes, requests.routes, consents.routes)
-    made = Starlette(routes=list(chain.from_iterable(slices)), lifespan=lifespan)
+    routes = list(chain.from_iterable(slices))
+    if settings.self_registration:
+        routes += register.routes
+    made = Starlette(routes=routes, lifespan=lifespan)
     install(made, pages)
     made.add_middleware(Observed, traffic=parts.traffic)
     return UnderPath(settings.path, made) if settings.path else made

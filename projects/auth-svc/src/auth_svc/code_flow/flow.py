@@ -25,7 +25,7 @@ from auth_svc.errors import (
     UnmetAuthenticationRequirements,
     UnsupportedResponseType,
 )
-from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES
+from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES, prompts
 from auth_svc.resources import Catalogue, Detail
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope, requested_details
@@ -33,7 +33,6 @@ from auth_svc.web import Fields
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class Question:
     push_required: bool = False
     signed: bool = False
     """They stood in a request object."""
+    accounts_open: bool = False
+    """People may register here by themselves."""
 
     @cached_property
     def scope(self) -> tuple[str, ...]:
@@ -148,9 +149,12 @@ def scope_leaves_something(question: Question) -> None:
 
 
 def prompt_makes_sense(question: Question) -> None:
-    """OIDC Core section 3.1.2.1: known values, and `none` alone."""
+    """OIDC Core section 3.1.2.1: known values, and `none` alone.
+
+    `create` is known where people may register (Initiating User Registration section 4.1).
+    """
     prompt = set(question.fields.get("prompt", "").split())
-    if not prompt <= _PROMPTS or ("none" in prompt and len(prompt) > 1):
+    if not prompt <= set(prompts(accounts_open=question.accounts_open)) or ("none" in prompt and len(prompt) > 1):
         raise InvalidRequest("prompt")
 
 

@@ -42,15 +42,19 @@ class RequestReader:
         *,
         issuer: str,
         push_required: bool,
+        accounts_open: bool,
         now: Now,
     ) -> None:
-        """`push_required`: no client may send its request through the browser (RFC 9126 section 5)."""
+        """`push_required`: no client may send its request through the browser (RFC 9126 section 5). `accounts_open`:
+        people may register by themselves.
+        """
         self._keys = keys
         self._issuer = issuer
         self._resources = resources
         self._subjects = subjects
         self._objects = objects
         self._push_required = push_required
+        self._accounts_open = accounts_open
         self._now = now
         self._decode_hint = msgspec.json.Decoder(_Hint).decode
 
@@ -76,6 +80,7 @@ class RequestReader:
                 pushed=pushed,
                 push_required=self._push_required or client.fapi2 or client.require_pushed_authorization_requests,
                 signed=signed,
+                accounts_open=self._accounts_open,
             )
             asked = authorization_request(question, subject=self._hinted(fields), id=new_id(), now=self._now())
         except OAuthError as error:

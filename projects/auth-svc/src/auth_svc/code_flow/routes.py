@@ -3,6 +3,7 @@
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -136,7 +137,7 @@ class CodeFlowPages:
             sealed=sealed,
             client_name=client.client_name,
             user=found.user,
-            switch=self._browser.sign_in_path(self._errand(asked, client, sealed, again=True)),
+            switch=self._browser.sign_in_path(replace(self._errand(asked, client, sealed, again=True), create=False)),
             scopes=self._resources.catalogue.in_words(self._grantable(asked.shown, found)),
             details=self._resources.catalogue.details_in_words(asked.details),
             narrowed=len(scope) < len(asked.scope),
@@ -285,6 +286,7 @@ class CodeFlowPages:
             username=asked.login_hint,
             form_target=csp_source(asked.redirect_uri),
             again=again,
+            create="create" in asked.prompt,
         )
 
 

@@ -27,7 +27,7 @@ def next_step(
 ) -> Step:
     """Say what must happen next. Without `user_id` nobody is signed in; `remembered`: this was allowed before.
 
-    A sign-in that `prompt=login` or `max_age` asked for is known by its time: it came after the request. Consent of
+    A sign-in that `prompt` or `max_age` asked for is known by its time: it came after the request. Consent of
     public clients is never remembered: anybody can say that they are that client (RFC 8252 section 8.6).
     """
     if user_id is None or auth_time is None:
@@ -35,7 +35,7 @@ def next_step(
     answered = auth_time >= request.asked_at
     if request.subjects is not None and user_id not in request.subjects:
         return Step.REFUSE if answered else Step.SIGN_IN
-    if "login" in request.prompt and not answered:
+    if {"login", "create"} & set(request.prompt) and not answered:
         return Step.SIGN_IN
     if request.max_age is not None and not answered and now - auth_time >= timedelta(seconds=request.max_age):
         return Step.SIGN_IN

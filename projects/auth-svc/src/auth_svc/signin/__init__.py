@@ -3,15 +3,17 @@
     flow      what a session, an errand and a limit are: rules without I/O
     store     sessions, remembered consents, limits on guessing
     browser   whose browser is this? - what the other pages ask
+    beginning how a session begins, for whoever has seen who it is
     ending    how a session ends, for whoever ends it
     routes    /signin and /
 
 A page that needs a signed-in person sends the browser to `Browser.sign_in` with an `Errand`: where to come back to.
 """
 
+from auth_svc.signin.beginning import Sessions
 from auth_svc.signin.browser import Browser
 from auth_svc.signin.ending import end_session
-from auth_svc.signin.flow import ACR_VALUES, Errand, Limit, Session, SignedIn, acr_of, network_of
+from auth_svc.signin.flow import ACR_VALUES, NEW_ACCOUNTS, Errand, Limit, Session, SignedIn, acr_of, network_of
 from auth_svc.signin.routes import SignInPages
 from auth_svc.signin.store import (
     TooManyAttempts,
@@ -27,10 +29,12 @@ from auth_svc.signin.store import (
 
 __all__ = [
     "ACR_VALUES",
+    "NEW_ACCOUNTS",
     "Browser",
     "Errand",
     "Limit",
     "Session",
+    "Sessions",
     "SignInPages",
     "SignedIn",
     "TooManyAttempts",

@@ -32,8 +32,8 @@ class Browser:
         return self._ledger.database.lookup(lambda connection: store.find_session(connection, secret, now=now))
 
     def sign_in_path(self, errand: Errand) -> str:
-        """The address of the sign-in page for this errand."""
-        return f"/signin?to={quote(self._errands.close(errand))}"
+        """The address of the sign-in page for this errand, or of the page to register if it begins with that."""
+        return f"/{'register' if errand.create else 'signin'}?to={quote(self._errands.close(errand))}"
 
     def sign_in(self, errand: Errand) -> Response:
         """Send the browser to sign in first."""

@@ -55,6 +55,8 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     """CSP source of the place where the road after the sign-in form may end."""
     again: bool = False
     """Ask for the password even if somebody is signed in."""
+    create: bool = False
+    """Begin with a new account (`prompt=create`)."""
 
 
 HOME: Final = Errand(path="/")
@@ -89,6 +91,8 @@ AT_ONE_ACCOUNT: Final = Limit(100, timedelta(seconds=36))
 """Guesses at one account from unknown browsers everywhere: 100 an hour (NIST SP 800-63B section 3.2.2)."""
 BY_ONE_ADDRESS: Final = Limit(30, timedelta(seconds=20))
 """Failures from one address at whatever accounts: one password tried on many people."""
+NEW_ACCOUNTS: Final = Limit(20, timedelta(minutes=3))
+"""Attempts of one address to make an account: twenty at once, then twenty an hour."""
 
 
 def network_of(address: str) -> str:

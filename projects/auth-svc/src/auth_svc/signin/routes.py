@@ -6,32 +6,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import TemporarilyUnavailable
-from auth_svc.revocation import Revocation
 from auth_svc.secret_key import SecretKey
 from auth_svc.signin import store
+from auth_svc.signin.beginning import Sessions
 from auth_svc.signin.browser import Browser
-from auth_svc.signin.ending import end_session
 from auth_svc.signin.flow import (
     AT_ONE_ACCOUNT,
     BY_ONE_ADDRESS,
     FROM_KNOWN_BROWSER,
     FROM_ONE_ADDRESS,
-    PASSWORD,
     Errand,
     Limit,
-    Session,
     network_of,
 )
-from auth_svc.users import Passwords, User
-from auth_svc.web import SESSION, Pages, Seal, SealBrokenError, parse_fields
-from lib_one.contracts.auth import SessionStarted, SignInFailed
-from lib_one.event import new_id
+from auth_svc.users import Passwords
+from auth_svc.web import Pages, Seal, SealBrokenError, parse_fields
+from lib_one.contracts.auth import SignInFailed
 
 _WRONG = "The username or the password is not right."
 _KNOWN = "known"
@@ -62,17 +59,18 @@ class SignInPages:
         pages: Pages,
         browser: Browser,
         passwords: Passwords,
-        revocation: Revocation,
+        sessions: Sessions,
         secret_key: SecretKey,
         *,
-        session_life: timedelta,
+        accounts_open: bool,
     ) -> None:
+        """`accounts_open`: there is a page to register, and the one to sign in says so."""
         self._ledger = ledger
         self._pages = pages
         self._browser = browser
         self._passwords = passwords
-        self._revocation = revocation
-        self._session_life = session_life
+        self._sessions = sessions
+        self._accounts_open = accounts_open
         self._account_hash = secret_key.hasher("sign-in account")
         self._limit_hash = secret_key.hasher("sign-in limit")
         self._known = Seal(secret_key.derive("known browser"), shape=_KnownBrowser, life=_KNOWN_LIFE, now=ledger.now)
@@ -123,11 +121,12 @@ class SignInPages:
             failed = SignInFailed(username_hash=guess.account)
             await self._ledger.database.work(lambda c: self._ledger.outbox.record(c, failed))
             return self._form(request, errand, to, username=username, problem=_WRONG, status=403)
-        secret = secrets.token_urlsafe(32)
-        old = self._pages.cookie(request, SESSION)
-        await self._ledger.database.work(lambda c: self._start(c, user, guess, secret=secret, old=old))
-        response = self._pages.see(errand.path)
-        self._pages.set_cookie(response, SESSION, secret, life=self._session_life)
+
+        def proven(connection: Connection) -> str:
+            store.give_back_attempt(connection, guess.limits)
+            return user.user_id
+
+        response = await self._sessions.begin(request, errand.path, proven)
         known = self._known.close(_KnownBrowser(guess.account, secrets.token_urlsafe(16)))
         self._pages.set_cookie(response, _KNOWN, known, life=_KNOWN_LIFE)
         return response
@@ -153,6 +152,7 @@ class SignInPages:
             username=username[:128],
             client_name=errand.client_name,
             again=errand.again,
+            register=self._browser.sign_in_path(replace(errand, create=True)) if self._accounts_open else None,
             problem=problem,
         )
 
@@ -180,29 +180,6 @@ class SignInPages:
             return self._known.open(sealed)
         except SealBrokenError:
             return None
-
-    def _start(self, connection: Connection, user: User, guess: _Guess, *, secret: str, old: str | None) -> None:
-        """Begin the session. The cookie of before is void: one's own session gets a new secret, another's ends."""
-        now = self._ledger.now()
-        store.give_back_attempt(connection, guess.limits)
-        before = None if old is None else store.find_session(connection, old, now=now)
-        same = before is not None and before.user.user_id == user.user_id
-        session = Session(
-            session_id=before.session.session_id if before is not None and same else new_id(),
-            user_id=user.user_id,
-            auth_time=now,
-            amr=PASSWORD,
-            expires_at=now + self._session_life,
-        )
-        if same:
-            store.confirm_session(connection, session, secret=secret)
-        else:
-            if before is not None:
-                end_session(connection, before.session, ledger=self._ledger, revocation=self._revocation)
-            store.start_session(connection, session, secret=secret)
-        self._ledger.outbox.record(
-            connection, SessionStarted(session_id=session.session_id, user_id=user.user_id, methods=PASSWORD)
-        )
 
 
 def _in_words(seconds: int) -> str:

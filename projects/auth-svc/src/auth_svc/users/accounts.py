@@ -9,13 +9,17 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from auth_svc.db import Connection, Ledger
 from auth_svc.resources import Resources
 from auth_svc.users import store
-from auth_svc.users.passwords import LONGEST_PASSWORD, LONGEST_USERNAME, SHORTEST_PASSWORD, argon2id
+from auth_svc.users.passwords import LONGEST_PASSWORD, LONGEST_USERNAME, SHORTEST_PASSWORD, argon2id, is_text
 from lib_one.contracts.auth import UserDeleted, UserDisabled, UserEnabled, UserRegistered
 from lib_one.event import new_id
 
 
 class AccountError(Exception):
-    """This account cannot be; the message says why."""
+    """This account cannot be; `problem` says why, the message whose it is as well."""
+
+    def __init__(self, username: str, problem: str) -> None:
+        super().__init__(f"user {username[:70]!r}: {problem}")
+        self.problem = problem
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,10 +37,12 @@ def hash_password(username: str, password: str, *, known_hash: str | None = None
     """Hash this person's password; `known_hash` is returned if it is of this password already.
 
     Raises:
-        AccountError: the password is too short or too long.
+        AccountError: the password is too short or too long, or no text.
     """
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         _refuse(username, [f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"])
+    if not is_text(password):
+        _refuse(username, ["the password has characters that cannot be written"])
     hasher = argon2id()
     if known_hash is not None:
         with suppress(VerificationError, InvalidHashError):
@@ -66,7 +72,7 @@ class Accounts:
         """
         _refuse(profile.username, _problems(profile, self._resources.read(connection).roles))
         if store.find_by_username(connection, profile.username) is not None:
-            raise AccountError(f"the user name {profile.username} is taken")
+            raise AccountError(profile.username, "the user name is taken")
         user = store.User(
             user_id=new_id(),
             username=profile.username.casefold(),
@@ -143,7 +149,7 @@ class Accounts:
 def _refuse(username: str, problems: Iterable[str]) -> None:
     found = "; ".join(problems)
     if found:
-        raise AccountError(f"user {username[:70]!r}: {found}")
+        raise AccountError(username, found)
 
 
 def _problems(profile: Profile, roles: Collection[str]) -> Iterable[str]:

@@ -5,8 +5,9 @@ import base64
 import ctypes
 import secrets
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import argon2
 
@@ -49,15 +50,31 @@ class Passwords:
         Raises:
             TemporarilyUnavailable: too many are waiting already.
         """
+        with self._place():
+            return await self._in_thread(self._check, *await self._known(username), password)
+
+    async def hash(self, hashing: Callable[[str, str], str], username: str, password: str) -> str:
+        """Have `hashing` hash a new password in one of the threads; what it raises comes out.
+
+        Raises:
+            TemporarilyUnavailable: too many are waiting already.
+        """
+        with self._place():
+            return await self._in_thread(hashing, username, password)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places in the queue, from before the first thing that waits."""
         if self._under_way >= self._limit:
             raise TemporarilyUnavailable("password queue is full")
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._check, *await self._known(username), password
-            )
+            yield
         finally:
             self._under_way -= 1
+
+    async def _in_thread[*Args, T](self, work: Callable[[*Args], T], *arguments: *Args) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     async def _known(self, username: str) -> tuple[store.User | None, str]:
         if len(username) > LONGEST_USERNAME or not username.isprintable():
@@ -66,7 +83,7 @@ class Passwords:
         return (None, self._nobody) if found is None else found
 
     def _check(self, user: store.User | None, password_hash: str, password: str) -> store.User | None:
-        if len(password) > LONGEST_PASSWORD or not _is_text(password):
+        if len(password) > LONGEST_PASSWORD or not is_text(password):
             user, password = None, ""
         fits = False
         with suppress(argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
@@ -88,7 +105,7 @@ def _give_memory_back() -> None:
         libc.mallopt(-3, 1024 * 1024)
 
 
-def _is_text(password: str) -> bool:
+def is_text(password: str) -> bool:
     """Whether it can be written as UTF-8: lone surrogates cannot."""
     try:
         password.encode()
