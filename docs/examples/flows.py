@@ -68,6 +68,12 @@ def seed(api: str, listener: str) -> dict[str, object]:
             "grant_types": ["client_credentials"],
             "scope": "global_token_revocation",
         },
+        {
+            "client_id": "siem",
+            "client_name": "Security monitoring",
+            "grant_types": ["client_credentials"],
+            "scope": "ssf.read ssf.manage",
+        },
     ]
     usual = {"secret": SECRET, "scope": "shipments:read shipments:write"}
     return {"users": [CLARA], "clients": [usual | client for client in clients]}

@@ -132,3 +132,21 @@ def test_operator_imports_a_key_and_takes_it_back(run: Run, tmp_path: Path) -> N
 
 def test_passwords_are_no_arguments(run: Run) -> None:
     assert "--password" not in run("users", "add", "--help").stdout
+
+
+def test_operator_sees_stops_and_starts_streams_of_signals(run: Run, folder: Path) -> None:
+    with sqlite3.connect(folder / "auth.db") as database:
+        database.execute(
+            "INSERT INTO signal_streams (stream_id, client_id, events_requested, method, status, by_operator, attempts,"
+            " created_at) VALUES ('s-1', 'web', '[\"urn:unknown\"]', 'urn:ietf:rfc:8936', 'enabled', 0, 0, 0)"
+        )
+    database.close()
+    assert re.fullmatch(r"web +poll  enabled +0 waiting\n", run("signals", "list").stdout)
+    assert run("signals", "pause", "web", "--reason", "Too slow").exit_code == 0
+    shown = run("signals", "show", "web").stdout
+    assert "paused: Too slow (by the operator)" in shown
+    assert "waiting   1\n" in shown  # that it is paused
+    assert run("signals", "resume", "web").exit_code == 0
+    assert "enabled" in run("signals", "list").stdout
+    refused = run("signals", "show", "nobody")
+    assert (refused.exit_code, "nobody has no stream" in refused.stderr) == (1, True)

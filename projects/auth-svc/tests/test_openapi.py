@@ -37,6 +37,14 @@ CHECKS = [
 ]
 CONFIG = SchemathesisConfig()
 CONFIG.projects.default.generation = GenerationConfig(allow_x00=False, allow_extra_parameters=False)
+
+
+@schemathesis.serializer("application/secevent+jwt")
+def as_it_is(_context: Any, value: Any) -> bytes:
+    """How a token travels: as it is."""
+    return str(value).encode()
+
+
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE")
 
 
@@ -63,6 +71,16 @@ MORE_CLIENTS = [
         "grant_types": ["client_credentials"],
         "scope": "global_token_revocation",
     },
+    *(
+        {
+            "client_id": name,
+            "client_name": "Receiver of signals",
+            "secret": SECRET,
+            "grant_types": ["client_credentials"],
+            "scope": "ssf.manage",
+        }
+        for name in ("intranet", "extranet")
+    ),
 ]
 PARAMETERS = {
     "client_id": ["cli-proj", "web"],
@@ -155,6 +173,9 @@ class Known:
     """An access token of a client that may exchange it."""
     application: dict[str, Any]
     """A client that has registered itself."""
+    receivers: tuple[str, str]
+    """Access tokens of receivers of signals: one that has a stream, and one that has none yet."""
+    stream_id: str
 
     @property
     def tokens(self) -> list[str]:
@@ -163,6 +184,7 @@ class Known:
             self.shop["access_token"],
             self.desk,
             self.application["registration_access_token"],
+            self.receivers[0],
         ]
 
     @property
@@ -198,7 +220,20 @@ class Known:
         till, web = self.house.basic("till"), self.house.basic("web")
         own = {"headers": bearer(self.tokens[3]), "query": {"client_id": self.application["client_id"]}}
         refresh = {"grant_type": "refresh_token", "refresh_token": self.shop["refresh_token"]}
+        reader, beginner = map(bearer, self.receivers)
+        which = {"stream_id": self.stream_id}
+        subject = which | {"subject": {"format": "iss_sub", "iss": ISSUER, "sub": "nobody"}}
         return {
+            "POST /ssf/streams": [{"headers": beginner, "body": {"events_requested": ["urn:unknown"]}}],
+            "GET /ssf/streams": [{"headers": reader, "query": query} for query in ({}, which)],
+            "PATCH /ssf/streams": [{"headers": reader, "body": which}],
+            "PUT /ssf/streams": [{"headers": reader, "body": which | {"description": "A stream"}}],
+            "GET /ssf/status": [{"headers": reader, "query": which}],
+            "POST /ssf/status": [{"headers": reader, "body": which | {"status": "enabled"}}],
+            "POST /ssf/subjects:add": [{"headers": reader, "body": subject}],
+            "POST /ssf/subjects:remove": [{"headers": reader, "body": subject}],
+            "POST /ssf/verify": [{"headers": reader, "body": which}],
+            "POST /ssf/poll": [{"headers": reader, "body": {"maxEvents": 1}}],
             "POST /token": [
                 {"headers": till, "body": {"grant_type": "client_credentials", "scope": "shipments:read"}},
                 {"headers": till, "body": exchange},
@@ -230,17 +265,21 @@ class Known:
 def known(living: Any) -> Known:
     house, run = living.house, living.run
     form = {"grant_type": "client_credentials"}
-    desk, till = (run(house.post("/token", form, client=name)).json()["access_token"] for name in ("desk", "till"))
+    desk, till, intranet, extranet = (
+        run(house.post("/token", form, client=name)).json()["access_token"]
+        for name in ("desk", "till", "intranet", "extranet")
+    )
+    stream = run(house.http.post("/ssf/streams", json={}, headers=bearer(intranet))).json()
     registered = run(house.http.post("/client_registration", json={"redirect_uris": [LOOPBACK]})).json()
     clara, shop = run(house.tokens()), run(house.tokens(client="web"))
-    return Known(house, run, clara, shop, desk, till, registered)
+    return Known(house, run, clara, shop, desk, till, registered, (intranet, extranet), stream["stream_id"])
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-@pytest.mark.parametrize("living", [{"registration": "open"}], indirect=True)
+@pytest.mark.parametrize("living", [{"registration": "open", "signal_poll_wait": 0.001}], indirect=True)
 def test_what_is_answered_is_what_the_document_says(known: Known) -> None:
     """Good requests of every endpoint, then requests as the document allows them and as it does not, with and without
     parts of good ones, from callers who are known or not: no 5xx; status, media type, headers and body as described.

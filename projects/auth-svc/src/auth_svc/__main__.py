@@ -1,11 +1,11 @@
-"""The command `auth-svc`: serve, migrate, and what an operator does to keys, resources, clients and users."""
+"""The command `auth-svc`: serve, migrate, and what an operator does to what auth-svc keeps."""
 
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from auth_svc import client_commands, commands, key_commands, outbox_commands, resource_commands
+from auth_svc import client_commands, commands, key_commands, outbox_commands, resource_commands, signal_commands
 
 application = typer.Typer(
     name="auth-svc",
@@ -21,6 +21,7 @@ commands.clients.add_typer(client_commands.invitations, name="invitations")
 application.add_typer(commands.clients, name="clients")
 application.add_typer(commands.users, name="users")
 application.add_typer(outbox_commands.outbox, name="outbox")
+application.add_typer(signal_commands.signals, name="signals")
 
 
 @application.command()

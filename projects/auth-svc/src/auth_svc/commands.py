@@ -1,5 +1,5 @@
-"""What an operator does from the command line to clients and users. The rest is in `key_commands`
-and `resource_commands`.
+"""What an operator does from the command line to clients and users. The rest is in `key_commands`,
+`resource_commands` and `signal_commands`.
 
 Each works on the database itself, so it does not need a running server; a server that runs sees it within seconds,
 and relays what was recorded. Passwords are typed or piped, never arguments: arguments are seen by every process.

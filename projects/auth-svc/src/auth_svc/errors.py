@@ -306,6 +306,29 @@ class AmbiguousSubject(OAuthError):  # noqa: N818
     description = "More than one person has this identifier."
 
 
+class UnknownStream(OAuthError):  # noqa: N818
+    """SSF 1.0 section 8.1: this receiver has no stream of this name."""
+
+    code = "unknown_stream"
+    status = 404
+    description = "This receiver has no such stream."
+
+
+class StreamExists(OAuthError):  # noqa: N818
+    """SSF 1.0 section 8.1.1.1: a receiver has one stream."""
+
+    code = "stream_exists"
+    status = 409
+    description = "This receiver has a stream: change it, or delete it first."
+
+
+class StreamStopped(AccessDenied):
+    """SSF 1.0 section 8.1.2.2: the operator has stopped this stream."""
+
+    status = 403
+    description = "The operator has stopped this stream."
+
+
 class ServerError(OAuthError):
     """Something broke on this side; the log has it."""
 

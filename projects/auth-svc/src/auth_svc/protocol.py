@@ -43,7 +43,11 @@ GLOBAL_TOKEN_REVOCATION: Final = "global_token_revocation"
 """Lets a program end all of a person. No role grants it: it is for clients that an operator registered with it."""
 ADMIN: Final = "admin"
 """Lets its holder operate this server. The role `operator` grants it."""
-ISSUER_SCOPES: Final = (OPENID, GLOBAL_TOKEN_REVOCATION, ADMIN)
+SSF_READ: Final = "ssf.read"
+"""Lets a receiver of shared signals look at its stream, and take what is in it."""
+SSF_MANAGE: Final = "ssf.manage"
+"""Lets it make and change the stream as well. No role grants either: they are for clients of an operator."""
+ISSUER_SCOPES: Final = (OPENID, GLOBAL_TOKEN_REVOCATION, ADMIN, SSF_READ, SSF_MANAGE)
 """Tokens with one of these are for the issuer too, beside the resource servers that the others belong to."""
 
 

@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     """JSON file with the issuers whose assertions are taken for tokens (RFC 7523): for each its keys, who may show what
     it signs, and the most that it can give. Without one, that grant type is not there."""
 
+    upstream_issuers_file: Path | None = None
+    """JSON file with the issuers whose shared signals (SSF 1.0) are listened to at `/ssf/receive`: for each the address
+    of its keys, who we are there, and how people are named. A session that is revoked there ends here too. Without
+    one, nobody is listened to."""
+
+    signal_poll_wait: timedelta = Field(default=timedelta(seconds=25), gt=timedelta(), le=timedelta(minutes=5))
+    """How long a receiver that polls for shared signals (RFC 8936) waits for an answer when there are none. Proxies in
+    front must keep connections open for longer."""
+
     profile: Literal["oauth21", "fapi2"] = "oauth21"
     """The rules for clients that are not registered with a profile of their own: OAuth 2.1 with the Security BCP, or
     the FAPI 2.0 Security Profile."""

@@ -13,6 +13,7 @@ from auth_svc import (
     registration,
     relying_parties,
     revocation,
+    signals,
     signin,
     token,
 )
@@ -31,4 +32,5 @@ SWEEPERS: Final[tuple[Sweeper, ...]] = (
     signin.forget_expired,
     relying_parties.forget_expired,
     token.forget_expired,
+    signals.forget_expired,
 )

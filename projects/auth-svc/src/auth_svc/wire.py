@@ -130,6 +130,11 @@ class Request:
             _check_content_type(content_type)
         return parse_form(await self.body())
 
+    async def gone(self) -> None:
+        """Return once the caller has gone away. The body must have been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     def query(self) -> Form:
         """Read the query of the address like a form, with the same rules."""
         return parse_form(self.scope["query_string"])

@@ -51,7 +51,7 @@ class AuthService(Parts):
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
         await self.resources.reload()
-        jobs = (self.relay.run, self.housekeeping.run, self.delivery_worker.run)
+        jobs = (self.relay.run, self.housekeeping.run, self.delivery_worker.run, self.push_worker.run)
         tasks = [asyncio.create_task(job()) for job in jobs]
         if self.connection is not None:
             await self.connection.start()

@@ -1,6 +1,6 @@
 """The fast lane: every machine endpoint of auth-svc, by path."""
 
-from auth_svc import discovery, health, openapi
+from auth_svc import discovery, health, openapi, signals
 from auth_svc.app.parts import Parts
 from auth_svc.backchannel_flow import BackchannelAuthentication
 from auth_svc.code_flow import AuthorizationCode, PushedRequests
@@ -145,13 +145,40 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
         ),
         "/global-token-revocation": Endpoint({"POST": everywhere}),
         "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
+        **_signals(parts),
         **probes,
     }
     path = settings.path
     endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
     # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
     endpoints |= probes | discovery.endpoints(metadata, parts.keys, parts.resources, path=path)
+    endpoints[f"/.well-known/ssf-configuration{path}"] = signals.configuration(settings.issuer)
     endpoints[f"{path}/openapi.json"] = openapi.endpoint(
         settings.issuer, path=path, grant_types=token_endpoint.grant_types
     )
     return endpoints
+
+
+def _signals(parts: Parts) -> dict[str, Endpoint]:
+    settings = parts.settings
+    issuer = settings.issuer
+    receivers = signals.Receivers(parts.presented, parts.clients)
+    describing = signals.Describing(parts.secret_key, issuer=issuer)
+    management = signals.Management(parts.ledger, receivers, parts.streams, describing, parts.subjects, issuer=issuer)
+    poll = signals.PollEndpoint(
+        parts.ledger,
+        receivers,
+        parts.streams,
+        parts.keys,
+        parts.bell,
+        wait=settings.signal_poll_wait,
+        uri=f"{issuer}/ssf/poll",
+    )
+    receiver = signals.SignalReceiver(
+        parts.ledger, parts.client_keys, parts.revocation, signals.read_upstreams(settings.upstream_issuers_file)
+    )
+    return {
+        **management.endpoints,
+        "/ssf/poll": Endpoint({"POST": poll}),
+        "/ssf/receive": Endpoint({"POST": receiver}),
+    }

@@ -20,6 +20,7 @@ from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
 from auth_svc.seed import Seeding
 from auth_svc.settings import Settings
+from auth_svc.signals import Bell, PushWorker, Recorder, Streams
 from auth_svc.subjects import Subjects
 from auth_svc.sweepers import SWEEPERS
 from auth_svc.token import AccessTokens, PresentedTokens, TokenIssuer
@@ -76,6 +77,10 @@ class Parts:
             },
         )
         self.subjects = Subjects(ledger, self.secret_key.hasher("pairwise subjects"))
+        self.bell = Bell(ledger.database)
+        self.streams = Streams(ledger, self.bell, issuer=settings.issuer)
+        Recorder(ledger, self.subjects, self.bell, issuer=settings.issuer)
+        self.push_worker = PushWorker(ledger, self.clients, self.keys, self.secret_key, self.outside, self.bell)
         self.revocation = Revocation(ledger, self.parties, access_token_life=settings.access_token_life)
         self.seeding = Seeding(
             ledger,
@@ -102,7 +107,7 @@ class Parts:
         self.housekeeping = Housekeeping(
             ledger,
             [self.keys, self.resources],
-            [*SWEEPERS, self.rotation.retire_due],
+            [*SWEEPERS, self.rotation.retire_due, self.streams.disable_clogged],
         )
 
         self.connection: NatsConnection | None = None

@@ -3,11 +3,10 @@
 import asyncio
 import re
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from auth_svc.clients.metadata import ClientMetadata
 from auth_svc.keys import JwkError, Jws, PublicKey, key_fits, public_key, verify
 from lib_one.event import Now
 from lib_one.http import AsyncClient, HTTPError, InvalidURL
@@ -26,6 +25,20 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])")
 
 _log = get_logger(__name__)
 _read = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class KeyHolder(Protocol):
+    """Whoever says where its public keys are."""
+
+    @property
+    def jwks(self) -> dict[str, Any] | None:
+        """They themselves."""
+        ...
+
+    @property
+    def jwks_uri(self) -> str | None:
+        """Their address."""
+        ...
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -51,7 +64,7 @@ class ClientKeys:
         self._fetched: dict[str, _Fetched] = {}
         self._fetching: dict[str, asyncio.Lock] = {}
 
-    async def verify(self, client_id: str, client: ClientMetadata, jws: Jws) -> bool:
+    async def verify(self, client_id: str, client: KeyHolder, jws: Jws) -> bool:
         """Whether a key of this client made the signature, by the algorithm that the header names.
 
         Without a `kid` the client must have one key that fits and no other (OIDC Core section 10.1).

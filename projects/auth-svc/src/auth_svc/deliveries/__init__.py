@@ -9,8 +9,8 @@ A kind of message has a `Compose` in the worker's table: it makes the message fr
 a signature can be fresh and an address the one that is registered now. Delivery is at least once.
 """
 
-from auth_svc.deliveries.flow import Compose, Message
+from auth_svc.deliveries.flow import Compose, Message, back_off
 from auth_svc.deliveries.posting import Deliveries
 from auth_svc.deliveries.worker import DeliveryWorker
 
-__all__ = ["Compose", "Deliveries", "DeliveryWorker", "Message"]
+__all__ = ["Compose", "Deliveries", "DeliveryWorker", "Message", "back_off"]

@@ -20,7 +20,7 @@ from auth_svc.keys.foreign import (
     thumbprint,
 )
 from auth_svc.keys.imported import read_private_key
-from auth_svc.keys.issuers import SigningIssuer, TrustedIssuersError, read_issuers
+from auth_svc.keys.issuers import NamedIssuer, SigningIssuer, TrustedIssuersError, read_issuers
 from auth_svc.keys.jose import PublicKey, verify
 from auth_svc.keys.ring import KeyRing, UnverifiedTokenError
 from auth_svc.keys.rotation import ANNOUNCED, KeyRotation, Phase, SigningKeyError, lives
@@ -36,6 +36,7 @@ __all__ = [
     "KeyRing",
     "KeyRotation",
     "MalformedJwsError",
+    "NamedIssuer",
     "Phase",
     "PublicKey",
     "SigningIssuer",

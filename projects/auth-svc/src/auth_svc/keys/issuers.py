@@ -1,6 +1,6 @@
 """Others whose signatures an operator trusts: a JSON file that is read at start.
 
-It is a list of objects with `issuer`, `jwks`, and what the issuer may do with its signature.
+It is a list of objects with `issuer`, its keys, and what the issuer may do with its signature.
 """
 
 from pathlib import Path
@@ -16,10 +16,22 @@ class TrustedIssuersError(Exception):
     """A file of trusted issuers cannot be read or does not have the shape; the message says why."""
 
 
-class SigningIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody whose signature is known."""
+class NamedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody whom an operator trusts."""
 
     issuer: str
+
+    def check(self) -> None:
+        """Look whether what is said of it can be.
+
+        Raises:
+            ValueError: it cannot.
+        """
+
+
+class SigningIssuer(NamedIssuer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody whose signature is known."""
+
     jwks: dict[str, Any]
     """Its public keys (RFC 7517 section 5)."""
     algorithms: tuple[str, ...] = FOREIGN_ALGORITHMS
@@ -37,6 +49,10 @@ class SigningIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise JwkError("jwks has no keys")
         return [(jwk.get("kid"), public_key(jwk)) for jwk in listed]
 
+    def check(self) -> None:
+        """The keys must be some."""
+        _ = self.keys
+
     def signed(self, jws: Jws) -> bool:
         """Whether one of its keys signed this, by an algorithm that it may sign with."""
         if jws.algorithm not in self.algorithms:
@@ -49,11 +65,11 @@ class SigningIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return False
 
 
-def read_issuers[T: SigningIssuer](file: Path | None, kind: type[T]) -> dict[str, T]:
+def read_issuers[T: NamedIssuer](file: Path | None, kind: type[T]) -> dict[str, T]:
     """Read a file: issuers by their name; nobody is trusted without one.
 
     Raises:
-        TrustedIssuersError: unreadable, another shape, one issuer twice, or a key that is none.
+        TrustedIssuersError: unreadable, another shape, one issuer twice, or what is said of an issuer cannot be.
     """
     if file is None:
         return {}
@@ -69,8 +85,8 @@ def read_issuers[T: SigningIssuer](file: Path | None, kind: type[T]) -> dict[str
         if trusted.issuer in found:
             raise TrustedIssuersError(f"the trusted issuers {file}: {trusted.issuer} is there twice")
         try:
-            _ = trusted.keys
-        except JwkError as error:
+            trusted.check()
+        except ValueError as error:
             raise TrustedIssuersError(f"the trusted issuers {file}: {trusted.issuer}: {error}") from error
         found[trusted.issuer] = trusted
     return found

@@ -19,28 +19,10 @@ from auth_svc.errors import (
 )
 from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION
 from auth_svc.revocation import Revocation
+from auth_svc.subjects import Email, IssSub, Opaque
 from auth_svc.token import AccessClaims, PresentedTokens
 from auth_svc.wire import NO_STORE, Request, Response, error_response
 from lib_one.contracts.auth import UserRevoked
-
-
-class IssSub(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="iss_sub"):
-    """RFC 9493 section 3.2.4."""
-
-    iss: str
-    sub: str
-
-
-class Opaque(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="opaque"):
-    """RFC 9493 section 3.2.5: the `sub` alone."""
-
-    id: str
-
-
-class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="email"):
-    """RFC 9493 section 3.2.2."""
-
-    email: str
 
 
 class EverythingOf(msgspec.Struct, frozen=True):

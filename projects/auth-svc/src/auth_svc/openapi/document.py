@@ -7,6 +7,7 @@ import msgspec
 
 from auth_svc.openapi.operations import metadata, operations
 from auth_svc.openapi.parts import Json, schemas
+from auth_svc.openapi.signals import transmitter_configuration
 from auth_svc.wire import Endpoint, Fixed
 
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
@@ -36,6 +37,7 @@ def _document(issuer: str, *, path: str, grant_types: Iterable[str]) -> Json:
     table = operations(grant_types)
     paths = {f"{path}{name}": item for name, item in table.items()}
     paths[f"/.well-known/oauth-authorization-server{path}"] = {"get": metadata("getServerMetadata")}
+    paths[f"/.well-known/ssf-configuration{path}"] = {"get": transmitter_configuration()}
     if path:
         paths[f"/.well-known/openid-configuration{path}"] = {"get": metadata("getOpenidConfigurationAtRoot")}
         for probe in ("/health", "/ready"):

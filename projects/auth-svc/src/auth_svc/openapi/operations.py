@@ -10,6 +10,8 @@ from auth_svc.openapi.parts import (
     PROOF,
     SECONDS,
     TEXT,
+    TOKEN,
+    UNPROVEN,
     URI,
     Json,
     answer,
@@ -18,11 +20,10 @@ from auth_svc.openapi.parts import (
     record,
     refusals,
 )
+from auth_svc.openapi.signals import signal_operations
 
 _OWN: list[Json] = [{"registration_access_token": []}]
 _WHICH: Json = {"name": "client_id", "in": "query", "required": True, "schema": LINE}
-_UNPROVEN = (e.InvalidToken, (e.InvalidProof, 401), (e.UseDpopNonce, 401))
-_TOKEN: list[Json] = [{"access_token": []}, {"bound_access_token": []}]
 
 
 def operations(grant_types: Iterable[str]) -> dict[str, Json]:
@@ -41,6 +42,7 @@ def operations(grant_types: Iterable[str]) -> dict[str, Json]:
         },
         "/global-token-revocation": {"post": _everywhere()},
         "/client_registration": _registration(),
+        **signal_operations(),
         "/health": {"get": _health()},
         "/ready": {"get": _ready()},
         "/.well-known/openid-configuration": {"get": metadata("getOpenidConfiguration")},
@@ -220,11 +222,11 @@ def _userinfo(name: str) -> Json:
         "operationId": name,
         "tags": ["people"],
         "summary": "Who the token is about (OpenID Connect Core, section 5.3)",
-        "security": [*_TOKEN, {}] if name.startswith("post") else _TOKEN,
+        "security": [*TOKEN, {}] if name.startswith("post") else TOKEN,
         "parameters": [PROOF],
         "responses": {
             "200": answer("What its scope tells.", claims, proven=True, signed="application/jwt"),
-            **refusals(e.InvalidRequest, *_UNPROVEN, e.BodyTooLarge, e.TemporarilyUnavailable, proven=True, bare=True),
+            **refusals(e.InvalidRequest, *UNPROVEN, e.BodyTooLarge, e.TemporarilyUnavailable, proven=True, bare=True),
         },
     }
 
@@ -234,14 +236,14 @@ def _everywhere() -> Json:
         "operationId": "revokeEverythingOf",
         "tags": ["people"],
         "summary": "End all that a person has (draft-parecki-oauth-global-token-revocation)",
-        "security": _TOKEN,
+        "security": TOKEN,
         "parameters": [PROOF],
         "requestBody": body("EverythingOf"),
         "responses": {
             "204": answer("It is over.", proven=True),
             **refusals(
                 e.InvalidRequest,
-                *_UNPROVEN,
+                *UNPROVEN,
                 e.InsufficientScope,
                 e.UnknownSubject,
                 e.AmbiguousSubject,

@@ -9,13 +9,17 @@ from auth_svc.clients import ClientMetadata
 from auth_svc.errors import (
     BodyTooLarge,
     InvalidClient,
+    InvalidProof,
     InvalidRequest,
+    InvalidToken,
     OAuthError,
     TemporarilyUnavailable,
+    UseDpopNonce,
 )
 from auth_svc.introspection import Introspection
 from auth_svc.logout import EverythingOf
 from auth_svc.registration import OPERATORS_ONLY
+from auth_svc.signals import BODIES
 from auth_svc.token import TokenResponse
 
 type Json = dict[str, Any]
@@ -38,6 +42,10 @@ CLIENT: list[Json] = [{"client_secret_basic": []}, {"client_certificate": []}, {
 CLIENT_ERRORS = (InvalidRequest, InvalidClient, BodyTooLarge, TemporarilyUnavailable)
 """Of every endpoint that takes a form from a client."""
 
+TOKEN: list[Json] = [{"access_token": []}, {"bound_access_token": []}]
+UNPROVEN: tuple[Refusal, ...] = (InvalidToken, (InvalidProof, 401), (UseDpopNonce, 401))
+"""Of every endpoint that wants an access token."""
+
 _NO_STORE: Json = {"Cache-Control": {"required": True, "schema": {"const": "no-store"}}}
 _NONCE: Json = {"DPoP-Nonce": {"description": "What the next proof repeats.", "schema": TEXT}}
 _RETRY: Json = {"Retry-After": {"required": True, "schema": SECONDS}}
@@ -47,6 +55,7 @@ _SAID = {
     401: "Nobody has shown who they are, or what was shown is no good",
     403: "Not for this caller",
     404: "Not found",
+    409: "There is one already",
     413: "The body is too large",
     422: "Not clear who is meant",
     429: "Too many requests",
@@ -131,7 +140,7 @@ def refusals(*errors: Refusal, proven: bool = False, bare: bool = False) -> Json
 
 def schemas() -> Json:
     """The schemas that descriptions refer to."""
-    types = [TokenResponse, Introspection, ClientMetadata, EverythingOf]
+    types = [TokenResponse, Introspection, ClientMetadata, EverythingOf, *BODIES]
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     found: Json = {name: _without_null(schema) for name, schema in components.items()}
     for name in OPERATORS_ONLY:
@@ -151,6 +160,18 @@ def schemas() -> Json:
             ),
         ]
     }
+    found["Stream"] = record(
+        stream_id=TEXT,
+        iss=URI,
+        aud=TEXT,
+        events_supported={"type": "array", "items": URI},
+        events_requested={"type": "array", "items": TEXT},
+        events_delivered={"type": "array", "items": URI},
+        delivery=record(method=TEXT, endpoint_url=URI),
+        description=TEXT,
+        min_verification_interval=SECONDS,
+        required="stream_id iss aud events_supported events_delivered delivery min_verification_interval",
+    )
     found["ChangedClient"] = {
         "allOf": [
             {"$ref": "#/components/schemas/ClientMetadata"},

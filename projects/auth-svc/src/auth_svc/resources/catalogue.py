@@ -8,7 +8,7 @@ import msgspec
 
 from auth_svc.errors import InvalidAuthorizationDetails, InvalidScope, InvalidTarget
 from auth_svc.keys import DEFAULT_ALGORITHM
-from auth_svc.protocol import ADMIN, GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, ISSUER_SCOPES
+from auth_svc.protocol import ADMIN, GLOBAL_TOKEN_REVOCATION, IDENTITY_SCOPES, ISSUER_SCOPES, SSF_MANAGE, SSF_READ
 from auth_svc.resources.details import Detail, DetailInWords, DetailType, check_detail, in_words
 
 type TokenFormat = Literal["jwt", "opaque"]
@@ -58,6 +58,8 @@ _ABOUT_PEOPLE: Final = (
 _OF_OPERATORS: Final = (
     Scope(GLOBAL_TOKEN_REVOCATION, "End people's access", "All of a person, in every application"),
     Scope(ADMIN, "Operate the sign-in service", "See how it runs, end anybody's access, mend what went wrong"),
+    Scope(SSF_READ, "Learn of security events", "Ended sign-ins, changed passwords, closed accounts"),
+    Scope(SSF_MANAGE, "Manage a stream of security events", "Which of them are told, and where to"),
 )
 _ROLES_OF_THE_ISSUER: Final = {"operator": {ADMIN}}
 

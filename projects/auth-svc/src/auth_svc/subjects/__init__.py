@@ -5,7 +5,8 @@ them cannot put together what they know (OIDC Core section 8.1). Inside the hous
 `Subjects.shown_to` on the way out, `Subjects.person` on the way in.
 """
 
+from auth_svc.subjects.identifiers import Email, IssSub, Opaque
 from auth_svc.subjects.pairwise import Subjects, could_be_pairwise
 from auth_svc.subjects.store import pairwise_of, user_of
 
-__all__ = ["Subjects", "could_be_pairwise", "pairwise_of", "user_of"]
+__all__ = ["Email", "IssSub", "Opaque", "Subjects", "could_be_pairwise", "pairwise_of", "user_of"]

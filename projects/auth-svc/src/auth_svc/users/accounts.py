@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -10,8 +11,18 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.resources import Resources
 from auth_svc.users import store
 from auth_svc.users.passwords import LONGEST_PASSWORD, LONGEST_USERNAME, SHORTEST_PASSWORD, argon2id, is_text
-from lib_one.contracts.auth import UserDeleted, UserDisabled, UserEnabled, UserRegistered
+from lib_one.contracts.auth import (
+    PasswordChanged,
+    UserChanged,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserRegistered,
+)
 from lib_one.event import new_id
+
+_TOLD: Final = ("name", "email", "roles")
+"""What may change and is told about a person."""
 
 
 class AccountError(Exception):
@@ -106,12 +117,12 @@ class Accounts:
         wanted = msgspec.structs.replace(known, name=profile.name, email=profile.email, roles=profile.roles)
         if wanted == known and known_hash == password_hash:
             return None
-        self._change(connection, wanted, password_hash=password_hash)
+        self._change(connection, known, wanted, password_hash=None if password_hash == known_hash else password_hash)
         return None if set(wanted.roles) == set(known.roles) and known_hash == password_hash else known.user_id
 
     def set_password(self, connection: Connection, user: store.User, *, password_hash: str) -> None:
         """Give a person another password."""
-        self._change(connection, user, password_hash=password_hash)
+        self._change(connection, user, user, password_hash=password_hash)
 
     def set_roles(self, connection: Connection, user: store.User, roles: Sequence[str]) -> None:
         """Give a person these roles and no others.
@@ -120,7 +131,7 @@ class Accounts:
             AccountError: there is no such role.
         """
         _refuse(user.username, _unknown(roles, self._resources.read(connection).roles))
-        self._change(connection, msgspec.structs.replace(user, roles=tuple(dict.fromkeys(roles))))
+        self._change(connection, user, msgspec.structs.replace(user, roles=tuple(dict.fromkeys(roles))))
 
     def disable(self, connection: Connection, user_id: str) -> bool:
         """Close an account; False if it was closed."""
@@ -141,9 +152,16 @@ class Accounts:
         store.empty(connection, user.user_id, self._ledger.now())
         self._ledger.outbox.record(connection, UserDeleted(user_id=user.user_id))
 
-    def _change(self, connection: Connection, user: store.User, *, password_hash: str | None = None) -> None:
-        changed = msgspec.structs.replace(user, updated_at=self._ledger.now())
+    def _change(
+        self, connection: Connection, known: store.User, wanted: store.User, *, password_hash: str | None = None
+    ) -> None:
+        changed = msgspec.structs.replace(wanted, updated_at=self._ledger.now())
         store.change(connection, changed, password_hash=password_hash)
+        claims = tuple(name for name in _TOLD if getattr(known, name) != getattr(wanted, name))
+        if claims:
+            self._ledger.outbox.record(connection, UserChanged(user_id=known.user_id, claims=claims))
+        if password_hash is not None:
+            self._ledger.outbox.record(connection, PasswordChanged(user_id=known.user_id))
 
 
 def _refuse(username: str, problems: Iterable[str]) -> None:

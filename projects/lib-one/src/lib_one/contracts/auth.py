@@ -74,6 +74,34 @@ class UserDeleted(AuthFact, frozen=True, kw_only=True):
         return self.user_id
 
 
+@contract("user.changed.v1")
+class UserChanged(AuthFact, frozen=True, kw_only=True):
+    """Tokens say something else about a person from now on."""
+
+    user_id: str
+    claims: tuple[str, ...]
+    """The names of the claims that have another value: `name`, `email`, `roles`."""
+
+    def subject(self) -> str:
+        return self._subject("user", "changed")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
+@contract("user.password_changed.v1")
+class PasswordChanged(AuthFact, frozen=True, kw_only=True):
+    """A person has another password; a `SubjectRevoked` goes with it."""
+
+    user_id: str
+
+    def subject(self) -> str:
+        return self._subject("user", "password_changed")
+
+    def aggregate(self) -> str:
+        return self.user_id
+
+
 @contract("user.revoked.v1")
 class UserRevoked(AuthFact, frozen=True, kw_only=True):
     """A program had all of a person ended (global token revocation); a `SubjectRevoked` goes with it."""

@@ -1,9 +1,11 @@
 """The outbox: facts are written beside the state that they tell of, in the same transaction."""
 
+from collections.abc import Callable
+
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from lib_one.event import Contract, Now, event
+from lib_one.event import Contract, Event, Now, event
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.database import UNIT_OPTION, Unit
 from lib_one.sql.prepared import Prepared
@@ -56,6 +58,9 @@ bookmark_table = Table(
 _insert = Prepared(outbox_table.insert())
 _encode = msgspec.json.Encoder().encode
 
+type Listener = Callable[[Connection, Event], None]
+"""What follows from a fact in the same database. Like a unit of work, it has no effect but on its connection."""
+
 
 class Outbox:
     """Where a unit of work records what happened. The relay publishes it after the commit."""
@@ -63,6 +68,11 @@ class Outbox:
     def __init__(self, *, source: str, now: Now) -> None:
         self._source = source
         self._now = now
+        self._listeners: dict[type[Contract], list[Listener]] = {}
+
+    def listen(self, kind: type[Contract], listener: Listener) -> None:
+        """Call `listener` for each fact of this kind, in the unit of work that records it: both are, or neither is."""
+        self._listeners.setdefault(kind, []).append(listener)
 
     def record(self, connection: Connection, *facts: Contract) -> None:
         """Write `facts` in the transaction of `connection`, in this order.
@@ -71,6 +81,7 @@ class Outbox:
             SubjectError: an id in a fact cannot be part of a subject; nothing was written.
         """
         rows = []
+        heard = []
         urgent = normal = False
         for fact in facts:
             recorded = event(fact, source=self._source, now=self._now)
@@ -78,6 +89,8 @@ class Outbox:
             is_urgent = message.subject.startswith(URGENT_SUBJECTS)
             urgent |= is_urgent
             normal |= not is_urgent
+            if type(fact) in self._listeners:
+                heard.append(recorded)
             rows.append(
                 {
                     "event_id": recorded.id,
@@ -99,3 +112,6 @@ class Outbox:
         if isinstance(unit, Unit):
             unit.urgent |= urgent
             unit.normal |= normal
+        for recorded in heard:
+            for listener in self._listeners[type(recorded.data)]:
+                listener(connection, recorded)

@@ -179,7 +179,6 @@ class SqliteDatabase(Database):
         if self._closed:
             return
         self._closed = True
-        self._writer.hand_over()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
         for link in (self._lookup, *self._reader_links):
