@@ -21,7 +21,7 @@ from lib_one.event import Contract, event, utc_now
 from lib_one.nats import JetStreamBus, NatsConnection
 from lib_one.testing import Clock, NatsServer, eventually, nats_server
 from lib_two.errors import CannotKnow, InvalidToken, Refused
-from lib_two.guard import Guard
+from lib_two.guard import REFUSE, Guard, accept_within
 from lib_two.revocation import RevocationView, State
 from lib_two.testing import FakeIssuer
 
@@ -81,7 +81,14 @@ async def test_seen_token_is_checked_without_the_issuer(guard: Guard, issuer: Fa
     issuer.stop()
     for _ in range(3):
         assert await guard.check(token) is principal
-    assert guard.status()["checks"] == {"seen": 3, "validated": 1, "introspected": 0, "revoked": 0, "cannot_know": 0}
+    assert guard.status()["checks"] == {
+        "seen": 3,
+        "validated": 1,
+        "introspected": 0,
+        "revoked": 0,
+        "cannot_know": 0,
+        "accepted_in_doubt": 0,
+    }
 
 
 async def test_fresh_token_is_validated_without_introspection(guard: Guard, issuer: FakeIssuer) -> None:
@@ -188,6 +195,61 @@ async def test_stale_view_without_issuer_refuses_with_cannot_know(
         await guard.check(token)
     assert caught.value.status == 503
     assert caught.value.retry_after > timedelta(0)
+
+
+async def test_route_that_does_not_ask_refuses_at_once(guard: Guard, issuer: FakeIssuer, view: RevocationView) -> None:
+    token = issuer.mint("user-1", "shipments:read")
+    await guard.check(token, in_doubt=REFUSE)  # no doubt
+    view.follow(Feed(), lambda: False)
+    with pytest.raises(CannotKnow):
+        await guard.check(token, in_doubt=REFUSE)
+    assert "/introspect" not in issuer.requests
+
+
+async def test_route_may_accept_in_doubt_within_its_bound_and_what_is_known_to_be_revoked_never(
+    issuer: FakeIssuer, http: web.AsyncClient, clock: Clock
+) -> None:
+    ticks = 1000.0
+    view = RevocationView(now=clock, monotonic=lambda: ticks)
+    guard = make_guard(issuer, http, view, now=clock)
+    good, bad = issuer.mint("user-1", "shipments:read"), issuer.mint("user-2", "shipments:read")
+    tolerant = accept_within(timedelta(seconds=30))
+    await guard.check(good, in_doubt=tolerant)  # asked
+    await guard.check(bad, in_doubt=tolerant)
+    issuer.stop()
+    with pytest.raises(CannotKnow):  # it was never whole
+        await guard.check(good, in_doubt=tolerant)
+
+    view.follow(Feed(), lambda: True)
+    beat(view, clock)
+    view.apply(event(_token_revoked(issuer, bad), source="/auth-svc", now=clock), 2)
+    view.follow(Feed(), lambda: False)
+    ticks += 30
+    await guard.check(good, in_doubt=tolerant)
+    assert guard.status()["checks"]["accepted_in_doubt"] == 1
+    with pytest.raises(CannotKnow):  # no other route is concerned
+        await guard.check(good)
+    with pytest.raises(InvalidToken, match="revoked"):
+        await guard.check(bad, in_doubt=tolerant)
+    ticks += 0.1
+    with pytest.raises(CannotKnow):
+        await guard.check(good, in_doubt=tolerant)
+
+
+async def test_route_that_may_accept_believes_the_issuer_if_it_answers(
+    guard: Guard, issuer: FakeIssuer, view: RevocationView
+) -> None:
+    view.follow(Feed(), lambda: False)
+    token = issuer.mint("user-1", "shipments:read")
+    await issuer.revoke_token(token)  # the bus is not told
+    with pytest.raises(InvalidToken):
+        await guard.check(token, in_doubt=accept_within(timedelta(seconds=30)))
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 301])
+def test_bound_of_acceptance_is_bounded(seconds: int) -> None:
+    with pytest.raises(ValueError, match="bound"):
+        accept_within(timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(

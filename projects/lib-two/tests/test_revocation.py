@@ -21,7 +21,7 @@ from lib_one.contracts.revocation import (
 )
 from lib_one.event import Contract, event
 from lib_one.testing import Clock
-from lib_two.revocation import MARGIN, RevocationView, State
+from lib_two.revocation import MARGIN, STEP, RevocationView, State
 from lib_two.validation import Claims
 
 
@@ -137,6 +137,32 @@ def test_entry_outlives_the_leeway_of_the_token_that_it_revokes(setting: Setting
     setting.beat()
     assert not setting.view.revoked(claims)
     assert setting.view.status()["entries"]["tokens"] == 0
+
+
+def entries(setting: Setting) -> int:
+    return sum(setting.view.status()["entries"].values())
+
+
+def test_many_entries_that_end_together_are_cleared_away_in_steps(setting: Setting) -> None:
+    """Nobody waits for it: a step is so many entries, however many have ended."""
+    for number in range(2 * STEP + 1):
+        setting.apply(TokenRevoked(token_id=f"t{number}", expires_at=end(setting)))
+    setting.clock.advance(timedelta(minutes=10) + MARGIN)
+    left = []
+    for _ in range(3):
+        setting.beat()
+        left.append(entries(setting))
+    assert left == [STEP + 1, 1, 0]
+
+
+def test_entries_go_faster_than_they_can_come(setting: Setting) -> None:
+    """Memory stays bounded though no heartbeat comes."""
+    for number in range(1000):
+        setting.apply(GrantRevoked(grant_id=f"old{number}", expires_at=end(setting)))
+    setting.clock.advance(timedelta(minutes=10) + MARGIN)
+    for number in range(250):
+        setting.apply(GrantRevoked(grant_id=f"new{number}", expires_at=end(setting)))
+    assert entries(setting) == 250
 
 
 def test_view_without_a_feed_is_stale() -> None:

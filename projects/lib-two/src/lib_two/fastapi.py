@@ -30,7 +30,7 @@ from lib_two.errors import (
     NonceNeeded,
     Refused,
 )
-from lib_two.guard import Guard, Principal
+from lib_two.guard import ASK, Guard, InDoubt, Principal
 from lib_two.possession import PROOF_ALGORITHMS, Shown
 
 log = get_logger(__name__)
@@ -45,11 +45,17 @@ class Require(SecurityBase):
     """A dependency that lets a request in when its token has all of `scopes`. Made by `require`."""
 
     def __init__(
-        self, scopes: tuple[str, ...], *, max_age: timedelta | None = None, acr_values: tuple[str, ...] = ()
+        self,
+        scopes: tuple[str, ...],
+        *,
+        max_age: timedelta | None = None,
+        acr_values: tuple[str, ...] = (),
+        in_doubt: InDoubt = ASK,
     ) -> None:
         self.scopes = scopes
         self.max_age = max_age
         self.acr_values = acr_values
+        self.in_doubt = in_doubt
         self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 6750)")
         self.scheme_name = "access_token"
 
@@ -57,7 +63,7 @@ class Require(SecurityBase):
         """The principal, or a `Refused` for the error handler of `install`."""
         guard: Guard = request.app.state.guard
         try:
-            principal = await guard.check(shown_token(request))
+            principal = await guard.check(shown_token(request), in_doubt=self.in_doubt)
             if not principal.scopes.issuperset(self.scopes):
                 raise InsufficientScope(self.scopes)
             if self.max_age is not None or self.acr_values:
@@ -68,13 +74,20 @@ class Require(SecurityBase):
         return principal
 
 
-def require(*scopes: str, max_age: timedelta | None = None, acr_values: tuple[str, ...] = ()) -> Require:
+def require(
+    *scopes: str,
+    max_age: timedelta | None = None,
+    acr_values: tuple[str, ...] = (),
+    in_doubt: InDoubt = ASK,
+) -> Require:
     """A FastAPI dependency giving the `Principal` of the request, which has all of `scopes`.
 
     Args:
         scopes: What the token must allow.
         max_age: The person must have signed in so recently (RFC 9470): whole seconds, a minute at least.
         acr_values: Authentication contexts, in one of which the person must have signed in.
+        in_doubt: What becomes of a request while nobody can know whether its token was revoked: `guard.ASK`,
+            `guard.REFUSE`, or `guard.accept_within(…)`.
 
     Raises:
         ValueError: a `max_age` that people can hardly meet on their way back from the sign-in: they would run in
@@ -82,7 +95,7 @@ def require(*scopes: str, max_age: timedelta | None = None, acr_values: tuple[st
     """
     if max_age is not None and (max_age < SHORTEST_MAX_AGE or max_age % timedelta(seconds=1)):
         raise ValueError("max_age must be whole seconds, and a minute at least")
-    return Require(scopes, max_age=max_age, acr_values=acr_values)
+    return Require(scopes, max_age=max_age, acr_values=acr_values, in_doubt=in_doubt)
 
 
 def shown_token(request: HTTPConnection) -> Shown:

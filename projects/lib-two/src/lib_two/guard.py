@@ -2,7 +2,7 @@
 
 A token that was seen before, while the revocation view is fresh, costs a hash and a few look-ups and no I/O. When the
 view cannot know, the issuer is asked; when the issuer does not answer either, the request is refused with 503. It is
-never accepted in doubt.
+never accepted in doubt, unless a route says so itself, within a bound (`accept_within`).
 """
 
 import re
@@ -22,12 +22,47 @@ from lib_two.possession import Possession, Shown
 from lib_two.revocation import RevocationView, State
 from lib_two.validation import LEEWAY, Claims, claims_of, parse, validate
 
+COUNTED = ("seen", "validated", "introspected", "revoked", "cannot_know", "accepted_in_doubt")
+"""How checks were decided, in `Guard.status`."""
 SEEN = 10_000
 """Tokens remembered as valid, at most: about 30 MB if it is full."""
 
 
 _OPAQUE = re.compile(r"[A-Za-z0-9~+/_-]{1,1024}=*")
 """The form of a token of RFC 6750 section 2.1, without a dot: what has dots is a JWT."""
+
+
+LONGEST_DOUBT = timedelta(minutes=5)
+"""The longest bound of `accept_within`."""
+
+
+class InDoubt(msgspec.Struct, frozen=True):
+    """What becomes of a request while the revocation view is not fresh."""
+
+    ask: bool = True
+    """Whether the issuer is asked."""
+    accept_within: timedelta | None = None
+    """If it does not answer: accepted, as long as the view was whole so short a time ago. None: never."""
+
+
+ASK = InDoubt()
+"""The issuer is asked, and without an answer the request is refused. What holds unless a route says otherwise."""
+REFUSE = InDoubt(ask=False)
+"""Refused at once: the route neither waits for the issuer nor burdens it."""
+
+
+def accept_within(bound: timedelta) -> InDoubt:
+    """The issuer is asked, and if it does not answer either the token is accepted for a while.
+
+    So no revocation that is older than `bound` is ever missed; a younger one may be. For routes that had better answer
+    a person who was just signed out than nobody.
+
+    Raises:
+        ValueError: the bound is longer than `LONGEST_DOUBT`.
+    """
+    if not timedelta(0) < bound <= LONGEST_DOUBT:
+        raise ValueError(f"the bound must be positive and at most {LONGEST_DOUBT}")
+    return InDoubt(accept_within=bound)
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +130,10 @@ class Guard:
         self._seen: OrderedDict[bytes, Principal] = OrderedDict()
         self._counts: Counter[str] = Counter()
 
-    async def check(self, shown: Shown | str) -> Principal:
+    async def check(self, shown: Shown | str, *, in_doubt: InDoubt = ASK) -> Principal:
         """The principal behind the token that was shown; a token alone is one that came as `Bearer`.
+
+        `in_doubt` is what becomes of it while the view cannot know whether it was revoked.
 
         Raises:
             InvalidToken: it does not hold, or it is bound to a key and was shown without (RFC 9449 section 7.2).
@@ -106,12 +143,12 @@ class Guard:
         """
         if isinstance(shown, str):
             shown = Shown(token=shown)
-        principal = await self.check_again(shown.token)
+        principal = await self.check_again(shown.token, in_doubt=in_doubt)
         if shown.scheme != "bearer" or principal.claims.confirmation is not None:
             self.possession.check(shown, principal.claims.confirmation, now=self._now())
         return principal
 
-    async def check_again(self, token: str) -> Principal:
+    async def check_again(self, token: str, *, in_doubt: InDoubt = ASK) -> Principal:
         """The principal behind a token that `check` let in before: whether it still holds, on a connection that stays.
 
         Raises:
@@ -138,7 +175,7 @@ class Guard:
             self._counts["revoked"] += 1
             raise InvalidToken("The access token was revoked.")
         if self.view.state() is not State.FRESH:
-            await self._ask(token, principal)
+            await self._judge(token, principal, in_doubt)
         return principal
 
     def check_sign_in(self, principal: Principal, *, max_age: timedelta | None, acr_values: tuple[str, ...]) -> None:
@@ -177,6 +214,18 @@ class Guard:
             raise InvalidToken(detail="the issuer says that it does not hold")
         return claims_of(found, key_id="", issuer=self._issuer, audience=self._audience, now=self._now())
 
+    async def _judge(self, token: str, principal: Principal, in_doubt: InDoubt) -> None:
+        """Let a token pass that the view cannot judge, or raise."""
+        try:
+            if not in_doubt.ask:
+                raise CannotKnow("the view is not fresh, and this route does not ask")
+            await self._ask(token, principal)
+        except CannotKnow:
+            doubt, bound = self.view.doubt, in_doubt.accept_within
+            if bound is None or doubt is None or doubt > bound or self.view.revoked(principal.claims):
+                raise
+            self._counts["accepted_in_doubt"] += 1
+
     async def _introspect(self, token: str) -> bytes | None:
         self._counts["introspected"] += 1
         try:
@@ -203,7 +252,7 @@ class Guard:
 
     def status(self) -> dict[str, Any]:
         """For `/ready` and metrics: the view's status, and what was decided how since the start."""
-        counts = {name: self._counts[name] for name in ("seen", "validated", "introspected", "revoked", "cannot_know")}
+        counts = {name: self._counts[name] for name in COUNTED}
         return {**self.view.status(), "checks": counts, "remembered": len(self._seen)}
 
 

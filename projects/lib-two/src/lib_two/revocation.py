@@ -10,6 +10,7 @@ The view is a few dictionaries. It is fed by a follower of the stream REV, and i
 
 import enum
 import heapq
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -42,6 +43,10 @@ MAX_SKEW = timedelta(seconds=10)
 message waited in a buffer. Clocks that differ by more make the view stale, which is safe."""
 
 
+STEP = 5_000
+"""Expired entries that one heartbeat clears away at most: about a millisecond of work. Each new entry clears away a few
+more, so they go faster than they can come."""
+
 KINDS = ("tokens", "grants", "sessions", "subjects", "clients", "keys")
 """What can be revoked."""
 
@@ -65,6 +70,54 @@ class Feed(Protocol):
     def lag(self) -> int: ...
 
 
+class _Second:
+    """All entries of a kind that end in one second. Each entry refers to its own, so none has a time of its own."""
+
+    __slots__ = ("at", "identifiers")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.identifiers: list[str] = []
+
+
+class _Entries:
+    """What was revoked of one kind, by id, each until nothing can come of it."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str | None, _Second] = {}
+        self._seconds: dict[int, _Second] = {}
+        self._order: list[int] = []
+
+    def add(self, identifier: str, expires_at: datetime) -> bool:
+        """False if it is known for as long."""
+        at = math.ceil(expires_at.timestamp())
+        known = self.by_id.get(identifier)
+        if known is not None and known.at >= at:
+            return False
+        second = self._seconds.get(at)
+        if second is None:
+            second = self._seconds[at] = _Second(at)
+            heapq.heappush(self._order, at)
+        second.identifiers.append(identifier)
+        self.by_id[identifier] = second
+        return True
+
+    def drop(self, past: float, most: int) -> list[str]:
+        """Forget what ended up to `past`, `most` of it."""
+        dropped: list[str] = []
+        for _ in range(most):
+            if not self._order or self._order[0] > past:
+                break
+            second = self._seconds[self._order[0]]
+            identifier = second.identifiers.pop()
+            if self.by_id[identifier] is second:  # else it was prolonged and has a later end
+                del self.by_id[identifier]
+                dropped.append(identifier)
+            if not second.identifiers:
+                del self._seconds[heapq.heappop(self._order)]
+        return dropped
+
+
 class RevocationView:
     """What was revoked: tokens, grants, sessions, subjects, clients and keys, each until nothing can come of it."""
 
@@ -76,14 +129,12 @@ class RevocationView:
         self._heartbeat_at: float | None = None
         self._replayed = False
         self._latency: float | None = None
-        # Of each kind, by id: until when the entry matters.
-        self._by_kind: dict[str, dict[str | None, datetime]] = {kind: {} for kind in KINDS}
+        self._by_kind = {kind: _Entries() for kind in KINDS}
         # Of these two kinds, by id: tokens issued up to then are refused.
         self._not_before: dict[str, dict[str, datetime]] = {"subjects": {}, "clients": {}}
-        self._ends: list[tuple[datetime, str, str]] = []
         # Shortcuts for the hot path.
-        self._tokens, self._grants = self._by_kind["tokens"], self._by_kind["grants"]
-        self._sessions, self._keys = self._by_kind["sessions"], self._by_kind["keys"]
+        self._tokens, self._grants = self._by_kind["tokens"].by_id, self._by_kind["grants"].by_id
+        self._sessions, self._keys = self._by_kind["sessions"].by_id, self._by_kind["keys"].by_id
         self._subjects, self._clients = self._not_before["subjects"], self._not_before["clients"]
 
     def reset(self) -> None:
@@ -111,27 +162,26 @@ class RevocationView:
     def apply(self, event: Event, sequence: int) -> None:  # noqa: ARG002 - the follower's signature
         """Take in one message of the stream. Others than revocations and heartbeats are ignored."""
         fact = event.data
-        known = len(self._ends)
         match fact:
             case RevocationHeartbeat():
                 self._beat(fact)
                 return
             case TokenRevoked():
-                self._add("tokens", fact.token_id, fact.expires_at)
+                new = self._add("tokens", fact.token_id, fact.expires_at)
             case GrantRevoked():
-                self._add("grants", fact.grant_id, fact.expires_at)
+                new = self._add("grants", fact.grant_id, fact.expires_at)
             case SessionRevoked():
-                self._add("sessions", fact.session_id, fact.expires_at)
+                new = self._add("sessions", fact.session_id, fact.expires_at)
             case KeyDistrusted():
-                self._add("keys", fact.key_id, fact.expires_at)
+                new = self._add("keys", fact.key_id, fact.expires_at)
             case SubjectRevoked():
-                self._add_not_before("subjects", fact.subject_id, fact.not_before, fact.expires_at)
+                new = self._add_not_before("subjects", fact.subject_id, fact.not_before, fact.expires_at)
             case ClientRevoked():
-                self._add_not_before("clients", fact.client_id, fact.not_before, fact.expires_at)
+                new = self._add_not_before("clients", fact.client_id, fact.not_before, fact.expires_at)
             case _:
                 return
         # What is published again, after a loss or a doubt, is old and was known: it says nothing about the way here.
-        if len(self._ends) > known and self._feed is not None and self._feed.caught_up:
+        if new and self._feed is not None and self._feed.caught_up:
             self._latency = (self._now() - event.time).total_seconds()
 
     def state(self) -> State:
@@ -146,6 +196,12 @@ class RevocationView:
         if beat is not None and self._monotonic() - beat <= FRESH_FOR:
             return State.FRESH
         return State.STALE
+
+    @property
+    def doubt(self) -> timedelta | None:
+        """How long ago nothing was missing for certain: the age of the last heartbeat. None: that was never so."""
+        beat = self._heartbeat_at
+        return None if beat is None else timedelta(seconds=self._monotonic() - beat)
 
     @property
     def replayed(self) -> bool:
@@ -179,7 +235,7 @@ class RevocationView:
             "lag": feed.lag if feed else None,
             "heartbeat_age_seconds": None if beat is None else round(self._monotonic() - beat, 3),
             "latency_seconds": None if self._latency is None else round(self._latency, 6),
-            "entries": {kind: len(entries) for kind, entries in self._by_kind.items()},
+            "entries": {kind: len(entries.by_id) for kind, entries in self._by_kind.items()},
         }
 
     def _beat(self, fact: RevocationHeartbeat) -> None:
@@ -188,26 +244,21 @@ class RevocationView:
             return
         if abs(self._now() - fact.sent_at) <= MAX_SKEW:
             self._heartbeat_at = self._monotonic()
-        self._prune()
+        for kind in KINDS:
+            self._prune(kind, STEP)
 
-    def _add(self, kind: str, identifier: str, expires_at: datetime) -> None:
-        entries = self._by_kind[kind]
-        known = entries.get(identifier)
-        if known is None or expires_at > known:
-            entries[identifier] = expires_at
-            heapq.heappush(self._ends, (expires_at, kind, identifier))
+    def _add(self, kind: str, identifier: str, expires_at: datetime) -> bool:
+        new = self._by_kind[kind].add(identifier, expires_at)
+        self._prune(kind, 4)
+        return new
 
-    def _add_not_before(self, kind: str, identifier: str, not_before: datetime, expires_at: datetime) -> None:
+    def _add_not_before(self, kind: str, identifier: str, not_before: datetime, expires_at: datetime) -> bool:
         starts = self._not_before[kind]
         starts[identifier] = max(starts.get(identifier, not_before), not_before)
-        self._add(kind, identifier, expires_at)
+        return self._add(kind, identifier, expires_at)
 
-    def _prune(self) -> None:
+    def _prune(self, kind: str, most: int) -> None:
         """Drop what can concern no live token any more."""
-        past = self._now() - MARGIN
-        while self._ends and self._ends[0][0] <= past:
-            expires_at, kind, identifier = heapq.heappop(self._ends)
-            entries = self._by_kind[kind]
-            if entries.get(identifier) == expires_at:  # else it was prolonged and has a later end
-                del entries[identifier]
-                self._not_before.get(kind, {}).pop(identifier, None)
+        past = (self._now() - MARGIN).timestamp()
+        for identifier in self._by_kind[kind].drop(past, most):
+            self._not_before.get(kind, {}).pop(identifier, None)
