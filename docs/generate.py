@@ -22,6 +22,7 @@ import app_svc.errors
 import app_svc.settings
 import auth_svc.__main__
 import auth_svc.app  # every slice, with the errors of its own
+import auth_svc.bus_admission
 import auth_svc.code_flow.flow
 import auth_svc.errors
 import auth_svc.settings
@@ -272,7 +273,21 @@ def order_of_checks() -> str:
         "par": _table_in(auth_svc.code_flow.PushedRequests),
         "token": _table_in(auth_svc.token.endpoint),
     }
-    text = (DOCS / "explanation" / "order-of-checks.md").read_text()
+    return _filled_in("explanation/order-of-checks.md", tables)
+
+
+def scopes() -> str:
+    """The page of scopes, with the table of what they open on the bus."""
+    lines = ["| scope, and whose it is | may publish | may hear | |", "| --- | --- | --- | --- |"]
+    for right in auth_svc.bus_admission.RIGHTS:
+        publish, subscribe = (" ".join(f"`{each}`" for each in each_of) for each_of in (right.publish, right.subscribe))
+        lines.append(f"| `{right.scope}`, {right.owner} | {publish} | {subscribe} | {right.text} |")
+    return _filled_in("reference/scopes.md", {"bus": "\n".join(lines)})
+
+
+def _filled_in(page: str, tables: dict[str, str]) -> str:
+    """A page that is written by hand but for these tables."""
+    text = (DOCS / page).read_text()
     for name, table in tables.items():
         before, rest = text.split(f"<!-- {name} -->\n")
         text = f"{before}<!-- {name} -->\n\n{table}\n\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
@@ -393,6 +408,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings,
     "reference/cli.md": commands,
     "reference/errors.md": errors,
+    "reference/scopes.md": scopes,
     "explanation/order-of-checks.md": order_of_checks,
     **{f"reference/schemas/{catalogue.name_of(fact)}.json": partial(_schema, fact) for fact in _facts()},
 }

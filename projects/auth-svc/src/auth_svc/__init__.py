@@ -26,6 +26,7 @@
 
 What has no address: `clients/` and `users/` (who asks), `resources/` (what for), `subjects/` (about whom), `proofs/`
 (with which key), `grants/` (what a person allowed, and its refresh tokens), `relying_parties/` (who is told that a
-sign-in is over), `deliveries/` (messages to clients that must arrive), `seed/`, `housekeeping` (with its `sweepers`),
-`commands` (the operator's), `settings`, and `app`, where all of it is put together.
+sign-in is over), `bus_admission/` (who may connect to NATS with which token), `deliveries/` (messages to clients that
+must arrive), `seed/`, `housekeeping` (with its `sweepers`), `commands` (the operator's), `settings`, and `app`, where
+all of it is put together.
 """

@@ -51,6 +51,7 @@ def read_settings() -> "Settings":
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn what can go wrong with an installation into one line."""
+    from auth_svc.bus_admission import BusDoorError
     from auth_svc.clients import RegistrationError
     from auth_svc.keys import SigningKeyError, TrustedIssuersError
     from auth_svc.resources import ResourceError
@@ -62,6 +63,7 @@ def refusals() -> Iterator[None]:
     from lib_one.sql import DatabaseError
 
     expected = (
+        BusDoorError,
         NoExporterError,
         DatabaseError,
         RegistrationError,

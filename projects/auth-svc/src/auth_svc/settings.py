@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     nats_nkey_file: Path | None = None
     """File with the nkey seed that auth-svc shows to the bus; none for a bus without authentication."""
 
+    nats_door_keys: Path | None = None
+    """Folder with the keys of the bus's door: `door-issuer.nk`, `door-curve.nk` and `door-keeper.nk`, as nats-server's
+    configuration names them. auth-svc then decides who may connect by an access token, and ends the connections of
+    revoked ones. None: nobody is admitted by a token."""
+
     secret_key_file: Path = Path(".data/auth-secret.key")
     """File with the master secret: 32 random bytes in base64url, mode 0600. Signing keys are encrypted with it, client
     secrets hashed. On a loopback issuer it is made at the first start; elsewhere `auth-svc keys secret` makes it."""

@@ -72,3 +72,20 @@ async def test_a_service_that_ends_is_gone(server: NatsServer, connect, run) -> 
     await asyncio.gather(presence, return_exceptions=True)
     await leaving.close()
     assert await names(connection) == []
+
+
+async def test_an_answer_goes_to_an_inbox_alone(server: NatsServer, connect, run) -> None:
+    """Else whoever may ask could have a service say something, on a subject that is the service's own."""
+    connection, told = await connect(server, "app-svc"), []
+    run(Presence(connection, version="1.0.0").run())
+
+    async def there() -> bool:
+        return await names(connection) == ["app-svc"]
+
+    await eventually(there)
+    session = await connection.session()
+    await session.subscribe("shipments.>", told.append)
+    await session.publish("$SRV.PING.app-svc", b"", reply="shipments.abc.delivered")
+    await session.request("$SRV.PING.app-svc", b"")
+    await session.client.flush(timeout=30)
+    assert told == []

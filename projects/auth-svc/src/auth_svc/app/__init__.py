@@ -35,6 +35,7 @@ class AuthService(Parts):
         Raises:
             TrustedIssuersError: a file of trusted issuers is unreadable.
             SecretKeyError: the master secret is missing or unreadable.
+            BusDoorError: a key of the bus's door is.
             DatabaseUnavailableError: the database is away.
         """
         super().__init__(settings, now=now, bus=bus, outside=outside)
@@ -59,6 +60,8 @@ class AuthService(Parts):
                 self.connection, version=version(SERVICE), description="Authorization server", stats=self._stats
             )
             tasks.append(asyncio.create_task(presence.run()))
+        if self.door is not None:
+            tasks.append(asyncio.create_task(self.door.run()))
         try:
             yield
         finally:
@@ -73,7 +76,13 @@ class AuthService(Parts):
 
     def _stats(self) -> dict[str, object]:
         """For operators who ask over the bus."""
-        return {"events_published": self.relay.published, "events_refused": self.relay.refused}
+        stats: dict[str, object] = {
+            "events_published": self.relay.published,
+            "events_refused": self.relay.refused,
+        }
+        if self.door is not None:
+            stats["door"] = self.door.stats()
+        return stats
 
 
 def create_app(

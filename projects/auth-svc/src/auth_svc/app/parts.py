@@ -7,6 +7,7 @@ from auth_svc.backchannel_flow import (
     BackchannelNotification,
     Notifications,
 )
+from auth_svc.bus_admission import BusDoor
 from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients, ClientSecrets
 from auth_svc.code_flow import RequestObjects, RequestReader
 from auth_svc.db import Ledger
@@ -45,6 +46,7 @@ class Parts:
 
         Raises:
             SecretKeyError: the master secret is missing or unreadable.
+            BusDoorError: a key of the bus's door is.
             DatabaseUnavailableError: the database is away.
         """
         self.settings = settings
@@ -114,6 +116,16 @@ class Parts:
         if bus is None:
             self.connection = _connection(settings)
             bus = JetStreamBus(self.connection)
+        self.door: BusDoor | None = None
+        if self.connection is not None and settings.nats_door_keys is not None:
+            self.door = BusDoor(
+                ledger,
+                self.tokens,
+                self.connection,
+                keys=settings.nats_door_keys,
+                issuer=settings.issuer,
+                resource=settings.resource,
+            )
         self.relay = Relay(
             ledger.database,
             bus,

@@ -21,6 +21,25 @@ class _Ask(Protocol):
     def __call__[T](self, fn: Callable[[Connection], T], /) -> T: ...
 
 
+class Traced(Protocol):
+    """What of an access token tells where it came from."""
+
+    @property
+    def jti(self) -> str: ...
+    @property
+    def subject_id(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def grant_id(self) -> str | None: ...
+    @property
+    def sid(self) -> str | None: ...
+    @property
+    def iat(self) -> int: ...
+    @property
+    def exp(self) -> int: ...
+
+
 class AccessTokens:
     """Reads access tokens of this issuer, JWTs and opaque ones."""
 
@@ -79,14 +98,14 @@ class AccessTokens:
             return None
         return claims
 
-    def live(self, claims: AccessClaims) -> bool:
+    def live(self, claims: Traced) -> bool:
         """Whether it is good right now: not expired, and nothing that it came from was revoked."""
         if claims.exp <= self._ledger.now().timestamp():
             return False
         return self._ledger.database.lookup(lambda connection: _stands(connection, claims))
 
 
-def _stands(connection: Connection, claims: AccessClaims) -> bool:
+def _stands(connection: Connection, claims: Traced) -> bool:
     if claims.grant_id is not None and users.is_closed(connection, claims.subject_id):
         return False
     return not revocation.is_revoked(

@@ -7,7 +7,7 @@ than it needs.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib_one.nats.rights import SYSTEM_USER, USERS, User
+from lib_one.nats.rights import DOOR_CURVE, DOOR_ISSUER, DOORKEEPER, SYSTEM_USER, USERS, User
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Node:
         name: Of the node, its own in the cluster.
         listen: `host:port` for clients.
         store: Folder of the streams.
-        keys: The public nkey of each user.
+        keys: The public nkey of each user, and those of the door: `door-issuer`, `door-curve`, `door-keeper`. Without
+            the issuer's, nobody is admitted by a token.
         tls: For clients, the WebSocket and the other nodes. Without it everything is plain: on this machine alone.
         cluster_listen: `host:port` for the other nodes.
         routes: `host:port` of every node of the cluster, this one included; none where there is one node.
@@ -71,13 +72,35 @@ jetstream {{
 {users}
     ]
   }}
-  SYS {{ users: [ {{ nkey: {node.keys[SYSTEM_USER]} }} ] }}
+  SYS {{
+    users: [
+      {{ nkey: {node.keys[SYSTEM_USER]} }}
+{_user(DOORKEEPER, node.keys[DOORKEEPER.name]) if DOORKEEPER.name in node.keys else ""}
+    ]
+  }}
 }}
 system_account: SYS
-{f"no_auth_user: {node.keys[guest]}" if guest else ""}
+{_door(node)}{f"no_auth_user: {node.keys[guest]}" if guest else ""}
 """.rstrip()
         + "\n"
     )
+
+
+def _door(node: Node) -> str:
+    if DOOR_ISSUER not in node.keys:
+        return ""
+    # Whoever is not in this list must be admitted, also one with a key.
+    known = ", ".join(node.keys[name] for name in (*(user.name for user in USERS), SYSTEM_USER, DOORKEEPER.name))
+    return f"""\
+authorization {{
+  auth_callout {{
+    account: SERVICES
+    issuer: {node.keys[DOOR_ISSUER]}
+    xkey: {node.keys[DOOR_CURVE]}
+    auth_users: [{known}]
+  }}
+}}
+"""
 
 
 def _cluster(node: Node) -> str:

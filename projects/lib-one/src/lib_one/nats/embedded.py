@@ -15,12 +15,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import nkeys  # type: ignore[import-untyped]
-
 from lib_one.nats.configuration import Node, configuration
-from lib_one.nats.rights import SYSTEM_USER, USERS
+from lib_one.nats.rights import DOOR_CURVE, DOOR_ISSUER, DOORKEEPER, SYSTEM_USER, USERS
+from lib_one.nats.seeds import new_account_seed, new_curve_seed, new_user_seed, public_key
 
 DATA_IN_USE = "another nats-server has the data folder {folder}"
+_NEW_SEED = {DOOR_ISSUER: new_account_seed, DOOR_CURVE: new_curve_seed}
 PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
 
 
@@ -52,12 +52,11 @@ class EmbeddedServer:
         return f"nats://{self.host}:{self.port}"
 
     def seed(self, user: str) -> str:
-        """The secret of a user's nkey, made when it is first asked for."""
+        """The secret of a user's nkey, or of a key of the door, made when it is first asked for."""
         path = self.seed_file(user)
         if not path.exists():
             self._make_folder()
-            seed = bytes(nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)).decode()
-            _write_secret(path, seed + "\n")
+            _write_secret(path, _NEW_SEED.get(user, new_user_seed)() + "\n")
         return path.read_text().strip()
 
     def seed_file(self, user: str) -> Path:
@@ -151,14 +150,16 @@ class EmbeddedServer:
                 "event-based-svcs",
                 listen=f"{self.host}:{self.port}",
                 store=str(self.folder.resolve() / "jetstream"),
-                keys={name: self._public_key(name) for name in (*(user.name for user in USERS), SYSTEM_USER)},
+                keys={name: public_key(self.seed(name)) for name in self._keys()},
             ),
             made_by="at each start by lib_one.nats.embedded. Changes here do not last",
             guest=self._guest,
         )
 
-    def _public_key(self, user: str) -> str:
-        return bytes(nkeys.from_seed(bytearray(self.seed(user).encode())).public_key).decode()
+    def _keys(self) -> tuple[str, ...]:
+        users = (*(user.name for user in USERS), SYSTEM_USER)
+        # A guest comes in without a key, so there is nothing to ask about anybody.
+        return users if self._guest else (*users, DOORKEEPER.name, DOOR_ISSUER, DOOR_CURVE)
 
 
 def find_binary() -> str:

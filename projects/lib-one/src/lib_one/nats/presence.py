@@ -72,7 +72,8 @@ class Presence:
 
     async def _serve(self, session: Session, subject: str, answer: Callable[[], dict[str, object]]) -> None:
         async def respond(message: Msg) -> None:
-            if message.reply:
+            # Elsewhere our answer would be a message of ours, in a stream perhaps, at the word of whoever may ask.
+            if message.reply.startswith("_INBOX."):
                 with contextlib.suppress(BusUnavailableError):
                     await session.publish(message.reply, msgspec.json.encode(answer()))
 

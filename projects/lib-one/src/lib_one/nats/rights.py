@@ -45,7 +45,7 @@ def _service(
 
 
 USERS: tuple[User, ...] = (
-    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>",)),
+    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>", "$SYS.REQ.USER.AUTH")),
     _service(
         "app-svc",
         ("shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
@@ -58,4 +58,14 @@ USERS: tuple[User, ...] = (
 """Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
 
 SYSTEM_USER = "system"
-"""The one user of the server's own account: connections, statistics, kicking."""
+"""Sees and does everything in the server's own account: connections, statistics."""
+
+DOORKEEPER = User(
+    "door-keeper",
+    ("$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK"),
+    ("_INBOX.door-keeper.>", "$SYS.ACCOUNT.SERVICES.CONNECT", "$SYS.ACCOUNT.SERVICES.DISCONNECT"),
+)
+"""auth-svc in the server's own account: it sees who is connected, and ends connections."""
+
+DOOR_ISSUER, DOOR_CURVE = "door-issuer", "door-curve"
+"""The keys of the auth callout: whose signature admits a connection, and for whom the server seals its questions."""

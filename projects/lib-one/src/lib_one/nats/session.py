@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -20,6 +21,16 @@ PENDING_MESSAGES, PENDING_BYTES = 65_536, 64 * 1024 * 1024
 """What may wait in memory for one reader before messages are dropped (and counted as slow)."""
 
 log = get_logger(__name__)
+
+
+def inbox_prefix(name: str) -> str:
+    """Where a service's answers come to."""
+    return f"_INBOX.{name}"
+
+
+def inbox_of(token: str) -> str:
+    """Where the answers come to for whoever is connected with an access token: nobody else can name the place."""
+    return inbox_prefix(hashlib.sha256(token.encode()).hexdigest()[:32])
 
 
 class _Client(Client):
@@ -111,15 +122,17 @@ class Session:
 
         return await self.serve(subject, callback)
 
-    async def serve(self, subject: str, respond: Callable[[Msg], Awaitable[None]]) -> Subscription:
+    async def serve(self, subject: str, respond: Callable[[Msg], Awaitable[None]], *, queue: str = "") -> Subscription:
         """Like `subscribe`, for a coroutine: the next message waits until it is done.
+
+        Of those who share a `queue`, one gets a message.
 
         Raises:
             BusUnavailableError: the session is over.
         """
         try:
             return await self.client.subscribe(
-                subject, cb=respond, pending_msgs_limit=PENDING_MESSAGES, pending_bytes_limit=PENDING_BYTES
+                subject, queue, cb=respond, pending_msgs_limit=PENDING_MESSAGES, pending_bytes_limit=PENDING_BYTES
             )
         except (Error, OSError) as error:
             raise BusUnavailableError(f"cannot subscribe to {subject}: {error}") from error
@@ -176,13 +189,14 @@ class Session:
             raise ApiError(subject, failure.err_code, failure.description)
         return msgspec.json.decode(message.data, type=answer)
 
-    async def open(self, url: str, *, name: str, nkey_seed: str | None) -> None:
-        """Connect once, or raise."""
+    async def open(self, url: str, *, name: str, nkey_seed: str | None = None, token: str | None = None) -> None:
+        """Connect once, or raise: with the seed of an nkey, or with an access token."""
         await self.client.connect(
             url,
             name=name,
             nkeys_seed_str=nkey_seed,
-            inbox_prefix=f"_INBOX.{name}",
+            token=token,
+            inbox_prefix=inbox_prefix(name) if token is None else inbox_of(token),
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
