@@ -7,6 +7,7 @@ from nats.aio.msg import Msg
 
 from lib_one.errors import BusUnavailableError
 from lib_one.nats import NatsConnection
+from lib_one.nats.addresses import safe
 from lib_one.nats.session import ApiError
 from lib_one.testing import NatsServer, eventually, free_port, nats_server
 
@@ -191,3 +192,58 @@ async def test_an_address_that_is_none_does_not_end_the_attempts() -> None:
     assert connection._task is not None
     assert not connection._task.done()
     await connection.close()
+
+
+async def test_the_next_node_is_taken_when_one_is_lost() -> None:
+    async with nats_server() as one, nats_server() as other:
+        nodes = {server.url: server for server in (one, other)}
+        connection = NatsConnection(",".join(nodes), name="test")
+        await connection.start()
+        assert await connection.wait_connected(30)
+        lost = nodes.pop(await _node(connection))
+        await lost.kill()
+        (left,) = nodes
+
+        async def moved() -> bool:
+            return await _node(connection) == left
+
+        await eventually(moved)
+        await connection.close()
+
+
+async def _node(connection: NatsConnection) -> str:
+    url = (await connection.session()).client.connected_url
+    return f"{url.scheme}://{url.netloc}" if url else ""
+
+
+async def test_an_address_with_tls_hears_nothing_from_us_in_the_clear() -> None:
+    """nats-py alone would go on without TLS: the word of whoever sits in between is enough for it."""
+    heard: list[bytes] = []
+
+    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"X","version":"2.15.1","proto":1,"max_payload":1048576,"headers":true}\r\n')
+        heard.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(pretend, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = NatsConnection(f"tls://127.0.0.1:{port}", name="test", nkey_seed=None)
+    await connection.start()
+    await eventually(lambda: len(heard) >= 2)
+    await connection.close()
+    assert set(heard) == {b""}
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("text", ["tls://bus.example:4222, tls://10.0.0.2:4222", "nats://[::1]:1", "nats://localhost"])
+def test_addresses_are_encrypted_or_on_this_machine(text: str) -> None:
+    assert safe(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["nats://bus.example:4222", "tls://a:1,nats://10.0.0.2:4222", "bus.example:4222", "http://127.0.0.1", ","]
+)
+def test_other_addresses_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        safe(text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lib_one.nats.jetstream import JetStreamBus
     from lib_one.nats.presence import Presence, ServiceInfo, discover
     from lib_one.nats.replaying import replay
-    from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY
+    from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY, migrate
 
 __all__ = [
     "APP_PROJECTOR",
@@ -32,6 +32,7 @@ __all__ = [
     "Presence",
     "ServiceInfo",
     "discover",
+    "migrate",
     "replay",
 ]
 
@@ -49,6 +50,7 @@ _HOME = {
     "Presence": "presence",
     "ServiceInfo": "presence",
     "discover": "presence",
+    "migrate": "topology",
     "replay": "replaying",
 }
 

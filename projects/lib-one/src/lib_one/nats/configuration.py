@@ -4,10 +4,10 @@ Every acknowledged message is on the disk (`sync_interval: always`), and every s
 than it needs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lib_one.nats.rights import DOOR_CURVE, DOOR_ISSUER, DOORKEEPER, SYSTEM_USER, USERS, User
+from lib_one.nats.rights import DOOR_CURVE, DOOR_ISSUER, DOORKEEPER, KEYS, SYSTEM_USER, USERS, User
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,30 @@ authorization {{
   }}
 }}
 """
+
+
+def shipped(nodes: Sequence[str]) -> str:
+    """The configuration in `deploy/nats/`: one node, or the same text for every node of a cluster, with TLS.
+
+    What differs comes from the environment: `NATS_NODE` is the node's name, and `NATS_KEY_…` the public nkeys.
+    """
+    folder = "/etc/nats/tls"
+    node = Node(
+        "$NATS_NODE",
+        listen="0.0.0.0:4222",
+        store="/data/jetstream",
+        keys={name: f"${variable(name)}" for name in KEYS},
+        tls=Tls(f"{folder}/node.crt", f"{folder}/node.key", f"{folder}/ca.crt"),
+        cluster_listen="0.0.0.0:6222",
+        routes=tuple(f"{name}:6222" for name in nodes) if len(nodes) > 1 else (),
+        websocket_listen="0.0.0.0:8443",
+    )
+    return configuration(node, made_by=f"by `python -m lib_one.nats config {' '.join(nodes)}`")
+
+
+def variable(name: str) -> str:
+    """The environment variable with a public nkey."""
+    return f"NATS_KEY_{name.upper().replace('-', '_')}"
 
 
 def _cluster(node: Node) -> str:

@@ -8,14 +8,19 @@ and does not know that a JetStream subscription has to start over.)
 
 import asyncio
 import contextlib
+import secrets
+import ssl
+from itertools import cycle
+from pathlib import Path
 
 import nkeys  # type: ignore[import-untyped]
 
+from lib_one.nats.addresses import addresses
 from lib_one.nats.session import Session
 from lib_one.observe import get_logger
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
-"""Seconds between attempts to connect: the pause doubles from the first to the longest."""
+"""Seconds between rounds of attempts to connect: the pause doubles from the first to the longest."""
 
 log = get_logger(__name__)
 
@@ -24,20 +29,26 @@ class NatsConnection:
     """The process's connection to NATS.
 
     Args:
-        url: `nats://host:port`.
+        url: `nats://host:port`, or `tls://host:port` where the server must prove who it is and nothing is plain.
+            Those of a cluster with commas between: when one node is lost, the next one is tried.
         name: The service's name, such as `auth-svc`: shown by the server's monitoring, and the service's inboxes lie
             under `_INBOX.<name>`.
         nkey_seed: The secret of the service's nkey, where the server asks for one.
+        ca_file: The authority (PEM) behind the servers' certificates; without one, those that the system trusts.
 
     Raises:
         ValueError: `nkey_seed` is none.
+        OSError: `ca_file` cannot be read.
     """
 
-    def __init__(self, url: str, *, name: str, nkey_seed: str | None = None) -> None:
+    def __init__(self, url: str, *, name: str, nkey_seed: str | None = None, ca_file: Path | None = None) -> None:
         self.url = url
         self.name = name
         self.sessions = 0
         """How often the connection has been made."""
+        self._nodes = list(addresses(url))
+        secrets.SystemRandom().shuffle(self._nodes)  # the processes of a service spread over the cluster
+        self._tls = ssl.create_default_context(cafile=ca_file) if "tls://" in url else None
         self._nkey_seed = _checked(nkey_seed)
         self._closing = False
         self._session: Session | None = None
@@ -90,29 +101,32 @@ class NatsConnection:
     async def _keep(self) -> None:
         pause = FIRST_PAUSE
         told = False
-        while True:
+        missed = 0
+        for node in cycle(self._nodes):
             session = Session()
             try:
-                await session.open(self.url, name=self.name, nkey_seed=self._nkey_seed)
-                log.info("connected to NATS", url=self.url)
-                pause, told = FIRST_PAUSE, False
+                await session.open(node, name=self.name, nkey_seed=self._nkey_seed, tls=self._tls)
+                log.info("connected to NATS", url=node)
+                pause, told, missed = FIRST_PAUSE, False, 0
                 self._session = session
                 self.sessions += 1
                 self._up.set()
                 await session.ended.wait()
                 if not self._closing:
-                    log.warning("the connection to NATS is lost", url=self.url)
+                    log.warning("the connection to NATS is lost", url=node)
             except Exception as error:  # whatever it is, the next attempt may succeed
+                missed += 1
                 if not told:  # once an outage, or the log is nothing but this
-                    log.warning("NATS is away", url=self.url, error=str(error) or type(error).__name__)
+                    log.warning("NATS is away", url=node, error=str(error) or type(error).__name__)
                     told = True
             finally:
                 self._up.clear()
                 self._slow += session.slow
                 session.slow = 0
                 await session.close(drain=False)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            if missed % len(self._nodes) == 0:  # every node was tried
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _checked(seed: str | None) -> str | None:

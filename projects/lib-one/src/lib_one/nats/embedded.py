@@ -7,7 +7,6 @@ than it needs. `python -m lib_one.nats` runs it in the foreground.
 import asyncio
 import fcntl
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -16,12 +15,14 @@ import sysconfig
 from pathlib import Path
 
 from lib_one.nats.configuration import Node, configuration
-from lib_one.nats.rights import DOOR_CURVE, DOOR_ISSUER, DOORKEEPER, SYSTEM_USER, USERS
-from lib_one.nats.seeds import new_account_seed, new_curve_seed, new_user_seed, public_key
+from lib_one.nats.keys import KeyFolder, write_secret
+from lib_one.nats.rights import KEYS, SYSTEM_USER, USERS
 
 DATA_IN_USE = "another nats-server has the data folder {folder}"
-_NEW_SEED = {DOOR_ISSUER: new_account_seed, DOOR_CURVE: new_curve_seed}
 PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
+
+_WITHOUT_DOOR = (*(user.name for user in USERS), SYSTEM_USER)
+"""The keys where a guest comes in without one: there is nothing to ask about anybody."""
 
 
 class EmbeddedServerError(Exception):
@@ -41,6 +42,7 @@ class EmbeddedServer:
 
     def __init__(self, data_dir: Path, *, port: int, host: str = "127.0.0.1", guest: str | None = None) -> None:
         self.folder = data_dir / "nats"
+        self._keys = KeyFolder(self.folder)
         self.port = port
         self.host = host
         self._guest = guest
@@ -53,21 +55,17 @@ class EmbeddedServer:
 
     def seed(self, user: str) -> str:
         """The secret of a user's nkey, or of a key of the door, made when it is first asked for."""
-        path = self.seed_file(user)
-        if not path.exists():
-            self._make_folder()
-            _write_secret(path, _NEW_SEED.get(user, new_user_seed)() + "\n")
-        return path.read_text().strip()
+        return self._keys.seed(user)
 
     def seed_file(self, user: str) -> Path:
         """Where the secret of a user's nkey lies."""
-        return self.folder / f"{user}.nk"
+        return self._keys.file(user)
 
     def prepare(self) -> Path:
         """Write the configuration and the keys that are missing. Returns the configuration's path."""
-        self._make_folder()
+        self._keys.make()
         path = self.folder / "nats.conf"
-        _write_secret(path, self._configuration())
+        write_secret(path, self._configuration())
         return path
 
     def exec(self) -> None:
@@ -77,7 +75,7 @@ class EmbeddedServer:
             EmbeddedServerError: the port or the data folder is in use, or there is no nats-server.
         """
         binary = find_binary()
-        self._make_folder()
+        self._keys.make()
         self._lock()
         self._probe_port()
         configuration = self.prepare()
@@ -95,7 +93,7 @@ class EmbeddedServer:
                 find_binary(), "--config", str(configuration), stdout=output, stderr=output
             )
         async with asyncio.timeout(timeout):
-            while not await _answers(self.host, self.port):
+            while not await answers(self.host, self.port):
                 if self._process.returncode is not None:
                     raise EmbeddedServerError(f"nats-server ended at once: see {self.folder / 'nats.log'}")
                 await asyncio.sleep(0.02)
@@ -123,10 +121,6 @@ class EmbeddedServer:
             process.send_signal(number)
             await process.wait()
 
-    def _make_folder(self) -> None:
-        for folder in (self.folder.parent, self.folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
     def _lock(self) -> None:
         """Hold the data folder for as long as this process lives, also after it has become the nats-server."""
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -150,16 +144,11 @@ class EmbeddedServer:
                 "event-based-svcs",
                 listen=f"{self.host}:{self.port}",
                 store=str(self.folder.resolve() / "jetstream"),
-                keys={name: public_key(self.seed(name)) for name in self._keys()},
+                keys=self._keys.public(_WITHOUT_DOOR if self._guest else KEYS),
             ),
             made_by="at each start by lib_one.nats.embedded. Changes here do not last",
             guest=self._guest,
         )
-
-    def _keys(self) -> tuple[str, ...]:
-        users = (*(user.name for user in USERS), SYSTEM_USER)
-        # A guest comes in without a key, so there is nothing to ask about anybody.
-        return users if self._guest else (*users, DOORKEEPER.name, DOOR_ISSUER, DOOR_CURVE)
 
 
 def find_binary() -> str:
@@ -178,15 +167,8 @@ def find_binary() -> str:
     return found
 
 
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file that nobody else can read, whole or not at all."""
-    draft = path.with_suffix(f".{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-async def _answers(host: str, port: int) -> bool:
+async def answers(host: str, port: int) -> bool:
+    """Whether a nats-server takes connections there."""
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError:

@@ -35,6 +35,7 @@ class JetStreamBus(Bus):
 
     Args:
         connection: The process's connection; its name decides which streams this service makes.
+        replicas: On how many nodes of a cluster it makes them.
         backoff: Pauses between the attempts of a failing handler; after the last one, the dead letters.
         publish_timeout: Seconds to wait for acknowledgements.
     """
@@ -43,10 +44,12 @@ class JetStreamBus(Bus):
         self,
         connection: NatsConnection,
         *,
+        replicas: int = 1,
         backoff: Sequence[timedelta] = BACKOFF,
         publish_timeout: float = PUBLISH_TIMEOUT,
     ) -> None:
         self._connection = connection
+        self._replicas = replicas
         self._backoff = tuple(backoff)
         self._publish_timeout = publish_timeout
         self._making = asyncio.Lock()
@@ -130,7 +133,7 @@ class JetStreamBus(Bus):
                 if self._publisher is not None and self._publisher.session is session:
                     return self._publisher
                 try:
-                    await topology.ensure(session, service=self._connection.name)
+                    await topology.ensure(session, service=self._connection.name, replicas=self._replicas)
                     publisher = Publisher(session)
                     await self._look(publisher)
                     await publisher.start()

@@ -69,3 +69,6 @@ DOORKEEPER = User(
 
 DOOR_ISSUER, DOOR_CURVE = "door-issuer", "door-curve"
 """The keys of the auth callout: whose signature admits a connection, and for whom the server seals its questions."""
+
+KEYS = (*(user.name for user in USERS), SYSTEM_USER, DOORKEEPER.name, DOOR_ISSUER, DOOR_CURVE)
+"""The name of every key that there is."""

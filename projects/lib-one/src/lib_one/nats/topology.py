@@ -11,6 +11,9 @@ from datetime import timedelta
 import msgspec
 
 from lib_one.bus import StreamState, Subscription
+from lib_one.errors import BusUnavailableError
+from lib_one.nats.connection import NatsConnection
+from lib_one.nats.migration import Difference, compare_consumer, compare_stream
 from lib_one.nats.session import ApiError, Session
 from lib_one.observe import get_logger
 
@@ -18,6 +21,9 @@ log = get_logger(__name__)
 
 EXISTS_DIFFERENTLY = 10058
 """The API's `err_code` for a stream that exists with another configuration."""
+
+PATIENCE = 5.0
+"""Seconds that an operator's command waits for the connection."""
 
 MAX_DELIVER = 25
 """After so many deliveries the server itself gives a message up.
@@ -44,15 +50,15 @@ class Stream:
     live: str | None = None
     """Subject under which each stored message is told at once to whoever listens, with its stream sequence."""
 
-    def config(self) -> dict[str, object]:
-        """The stream's configuration as the JetStream API wants it."""
+    def config(self, replicas: int = 1) -> dict[str, object]:
+        """The stream's configuration as the JetStream API wants it, on so many nodes of a cluster."""
         config: dict[str, object] = {
             "name": self.name,
             "subjects": [*self.subjects, *(replay_subject(each.durable) for each in readers_of(self.name))],
             "retention": "limits",
             "storage": "file",
             "discard": "old",
-            "num_replicas": 1,
+            "num_replicas": replicas,
             "max_age": _nanoseconds(self.max_age),
             "max_msgs_per_subject": 1 if self.latest_only else -1,
             "duplicate_window": _nanoseconds(timedelta(minutes=2)),
@@ -112,35 +118,72 @@ def owned_by(service: str) -> tuple[Stream, ...]:
     return tuple(stream for stream in TOPOLOGY if service in stream.owners) or TOPOLOGY
 
 
-async def ensure(session: Session, *, service: str) -> None:
+async def ensure(session: Session, *, service: str, replicas: int = 1) -> None:
     """Make the streams of `service` and their consumers, or bring them up to date.
 
-    A configuration that the server refuses to change is logged and left: what is stored matters more.
+    `replicas` is on how many nodes a new stream is; one that is there stays on as many as it is on (`topology apply`
+    changes that). What would lose stored messages, or what the server refuses, is logged and left as it is.
 
     Raises:
         BusUnavailableError: the bus went away meanwhile.
     """
     streams = owned_by(service)
     for stream in streams:
-        await _ensure_stream(session, stream)
+        await _ensure_stream(session, stream, replicas)
     names = {stream.name for stream in streams}
     for subscription in SUBSCRIPTIONS:
         if subscription.stream in names:
             await ensure_consumer(session, subscription)
 
 
-async def _ensure_stream(session: Session, stream: Stream) -> None:
-    config = stream.config()
+async def _ensure_stream(session: Session, stream: Stream, replicas: int) -> None:
     try:
-        await session.api(msgspec.Raw, f"STREAM.CREATE.{stream.name}", config)
+        await session.api(msgspec.Raw, f"STREAM.CREATE.{stream.name}", stream.config(replicas))
     except ApiError as error:
         if error.code != EXISTS_DIFFERENTLY:
             raise
         try:
-            await session.api(msgspec.Raw, f"STREAM.UPDATE.{stream.name}", config)
-            log.info("stream brought up to date", stream=stream.name)
+            differences = await compare_stream(session, stream.config(replicas), keep_replicas=True, apply=True)
         except ApiError as refusal:
             log.error("the stream differs from the table and cannot be changed", reason=str(refusal))
+            return
+        for difference in differences:
+            if difference.obstacle:
+                log.error("the stream differs from the table and is left as it is", reason=str(difference))
+            else:
+                log.info("stream brought up to date", change=str(difference))
+
+
+async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> list[Difference]:
+    """Compare the server with what the service of `connection` owns, and with `apply` make what can be made.
+
+    Args:
+        connection: Not started yet; it is closed in the end.
+        replicas: On how many nodes each stream is to be.
+        apply: Change the server; else only look.
+
+    Raises:
+        ApiError: the server refused a change.
+        BusUnavailableError: the bus is away.
+    """
+    await connection.start()
+    try:
+        if not await connection.wait_connected(PATIENCE):
+            raise BusUnavailableError(f"NATS does not answer at {connection.url}")
+        session = await connection.session()
+        differences = []
+        streams = owned_by(connection.name)
+        for stream in streams:
+            config = stream.config(replicas)
+            differences += await compare_stream(session, config, keep_replicas=False, apply=apply)
+        names = {stream.name for stream in streams}
+        for subscription in SUBSCRIPTIONS:
+            if subscription.stream in names:
+                config = consumer_config(subscription)
+                differences += await compare_consumer(session, subscription.stream, config, apply=apply)
+        return differences
+    finally:
+        await connection.close()
 
 
 async def look(session: Session, *, service: str) -> list[StreamState]:
@@ -163,10 +206,19 @@ async def ensure_consumer(session: Session, subscription: Subscription) -> str:
     Raises:
         BusUnavailableError: the stream is not there yet, or the bus went away.
     """
+    subject = f"CONSUMER.CREATE.{subscription.stream}.{subscription.durable}"
+    made = await session.api(
+        _Made, subject, {"stream_name": subscription.stream, "config": consumer_config(subscription)}
+    )
+    return made.created
+
+
+def consumer_config(subscription: Subscription) -> dict[str, object]:
+    """A durable consumer's configuration as the JetStream API wants it."""
     subjects = subscription.subjects
     if subscription in readers_of(subscription.stream):  # else the stream takes no message for it alone
         subjects = (*subjects, replay_subject(subscription.durable))
-    config = {
+    return {
         "durable_name": subscription.durable,
         "name": subscription.durable,
         "ack_policy": "explicit",
@@ -176,9 +228,6 @@ async def ensure_consumer(session: Session, subscription: Subscription) -> str:
         "deliver_policy": "all",
         "filter_subjects": list(subjects),
     }
-    subject = f"CONSUMER.CREATE.{subscription.stream}.{subscription.durable}"
-    made = await session.api(_Made, subject, {"stream_name": subscription.stream, "config": config})
-    return made.created
 
 
 class Extent(msgspec.Struct):

@@ -1,0 +1,83 @@
+"""Three real nats-servers that are one cluster, with TLS everywhere, as `deploy/` ships them."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from lib_one.nats.configuration import Node, Tls, configuration
+from lib_one.nats.embedded import answers, find_binary
+from lib_one.nats.keys import KeyFolder
+from lib_one.testing.certificates import Authority
+from lib_one.testing.clock import eventually
+from lib_one.testing.server import free_port
+
+NAMES = ("nats-1", "nats-2", "nats-3")
+
+
+class NatsCluster:
+    """Three nodes on this machine. Each can be killed and started again; ports, keys and data stay the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys = KeyFolder(folder / "keys")
+        authority = Authority(folder)
+        certificate, key = authority.issue("127.0.0.1", "localhost")
+        self.ca_file = authority.file
+        """The authority behind the nodes' certificates."""
+        self._tls = Tls(str(certificate), str(key), str(authority.file))
+        self._ports = {name: (free_port(), free_port()) for name in NAMES}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+
+    @property
+    def url(self) -> str:
+        """The addresses of all nodes, as a service gets them."""
+        return ",".join(f"tls://127.0.0.1:{port}" for port, _ in self._ports.values())
+
+    def seed(self, user: str) -> str:
+        """The nkey seed of a user: `auth-svc`, `app-svc`, `operator`, `system`."""
+        return self._keys.seed(user)
+
+    async def start(self, name: str) -> None:
+        """Start a node, and wait until it takes connections."""
+        port, inside = self._ports[name]
+        node = Node(
+            name,
+            listen=f"127.0.0.1:{port}",
+            store=str(self._folder / name),
+            keys=self._keys.public(),
+            tls=self._tls,
+            cluster_listen=f"127.0.0.1:{inside}",
+            routes=tuple(f"127.0.0.1:{inside}" for _, inside in self._ports.values()),
+        )
+        file = self._folder / f"{name}.conf"
+        file.write_text(configuration(node, made_by="for a test"))
+        with (self._folder / f"{name}.log").open("ab") as output:
+            self._processes[name] = await asyncio.create_subprocess_exec(
+                find_binary(), "--config", str(file), stdout=output, stderr=output
+            )
+        await eventually(lambda: answers("127.0.0.1", port))
+
+    async def kill(self, name: str) -> None:
+        """Kill a node, as a crash would."""
+        process = self._processes.pop(name)
+        process.kill()
+        await process.wait()
+
+    async def kill_all(self) -> None:
+        """Kill every node that runs."""
+        for name in list(self._processes):
+            await self.kill(name)
+
+
+@asynccontextmanager
+async def nats_cluster() -> AsyncIterator[NatsCluster]:
+    """Run three nats-servers for the length of the block. They need some seconds to agree on who leads."""
+    with tempfile.TemporaryDirectory(prefix="nats-") as folder:
+        cluster = NatsCluster(Path(folder))
+        try:
+            await asyncio.gather(*(cluster.start(name) for name in NAMES))
+            yield cluster
+        finally:
+            await cluster.kill_all()

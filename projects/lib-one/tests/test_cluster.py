@@ -1,0 +1,139 @@
+"""Three nodes, every stream on all of them, TLS between all: what was acknowledged outlives the node that took it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, make_url, select
+
+from lib_one.bus import Delivery
+from lib_one.contracts.shipping import Place, ShipmentScanned
+from lib_one.event import Event, decode, new_id, utc_now
+from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection
+from lib_one.nats.session import Session
+from lib_one.nats.tail import Tail
+from lib_one.sql import Database, Inbox, Outbox, Relay, open_database
+from lib_one.sql.inbox import metadata as inbox_metadata
+from lib_one.sql.outbox import metadata as outbox_metadata
+from lib_one.sql.sqlite import migrating
+from lib_one.testing import eventually, in_background
+from lib_one.testing.cluster import NatsCluster, nats_cluster
+
+PATIENCE = 120.0
+"""Seconds for a cluster on a busy machine to agree on a leader; it takes about five on an idle one."""
+
+_metadata = MetaData()
+_effects = Table("effects", _metadata, Column("scan_id", Text, nullable=False))
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[NatsCluster]:
+    async with nats_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    with migrating(make_url(url)) as connection:
+        for metadata in (_metadata, outbox_metadata, inbox_metadata):
+            metadata.create_all(connection)
+    opened = open_database(url)
+    yield opened
+    await opened.close()
+
+
+async def connected(cluster: NatsCluster, name: str) -> NatsConnection:
+    connection = NatsConnection(cluster.url, name=name, nkey_seed=cluster.seed(name), ca_file=cluster.ca_file)
+    await connection.start()
+    assert await connection.wait_connected(PATIENCE)
+    return connection
+
+
+async def test_nothing_is_lost_or_doubled_when_the_leader_is_killed_under_load(
+    cluster: NatsCluster, database: Database
+) -> None:
+    publishing, reading, looking = [await connected(cluster, name) for name in ("app-svc", "app-svc", "operator")]
+    relay = Relay(database, JetStreamBus(publishing, replicas=3), now=utc_now)
+    outbox, inbox = Outbox(source="/test", now=utc_now), Inbox("test", now=utc_now)
+    recorded: set[str] = set()
+    writing = True
+
+    def take(connection: Connection, event: Event) -> None:
+        assert isinstance(event.data, ShipmentScanned)
+        if inbox.first_time(connection, event.id):
+            connection.execute(insert(_effects).values(scan_id=event.data.scan_id))
+
+    async def handle(delivery: Delivery) -> None:
+        await database.work(lambda connection: take(connection, delivery.event))
+
+    async def write() -> None:
+        shipments = [new_id() for _ in range(10)]
+        for number in count():
+            if not writing:
+                return
+            facts = [_scanned(shipment, number) for shipment in shipments]
+            await database.work(lambda connection, facts=facts: outbox.record(connection, *facts))
+            recorded.update(fact.scan_id for fact in facts)
+            await asyncio.sleep(0.05)
+
+    async def leader() -> str:
+        session = await looking.session()
+        info = await session.api(dict, "STREAM.INFO.SHIPMENTS")
+        assert info["config"]["num_replicas"] == 3
+        name: str = info["cluster"]["leader"]
+        return name
+
+    consuming = JetStreamBus(reading, replicas=3).consume(APP_PROJECTOR, handle)
+    async with in_background(relay.run()), in_background(consuming):
+        writer = asyncio.create_task(write())
+        await eventually(lambda: relay.published >= 200, PATIENCE)
+        killed = await leader()
+        await cluster.kill(killed)
+        before = relay.published
+        await eventually(lambda: relay.published >= before + 500, PATIENCE)
+        assert await leader() != killed
+        writing = False
+        await writer
+
+        async def settled() -> bool:
+            return await relay.pending() == 0 and len(await _done(database)) >= len(recorded)
+
+        await eventually(settled, PATIENCE, interval=0.1)
+    stored = await _stored(await looking.session())
+    assert len({event.id for event in stored}) == len(stored)
+    assert Counter(event.data.scan_id for event in stored) == Counter(recorded)
+    assert Counter(await _done(database)) == Counter(recorded)
+    for connection in (publishing, reading, looking):
+        await connection.close()
+
+
+def _scanned(shipment: str, number: int) -> ShipmentScanned:
+    return ShipmentScanned(
+        shipment_id=shipment,
+        revision=number + 1,
+        scan_id=f"{shipment}-{number}",
+        biz_step="loading",
+        place=Place(name="Lusaka"),
+        occurred_at=utc_now(),
+        scanned_by="test",
+    )
+
+
+async def _done(database: Database) -> list[str]:
+    return await database.read(lambda connection: list(connection.scalars(select(_effects.c.scan_id))))
+
+
+async def _stored(session: Session) -> list[Event]:
+    """Everything that the stream holds."""
+    found: list[Event] = []
+    async with Tail(session, "SHIPMENTS", lambda *_: None) as tail:
+        position, tail.more = 1, True
+        while tail.more:
+            async for message, sequence in tail.read(position):
+                found.append(decode(message.headers or {}, message.data))
+                position = sequence + 1
+    return found
