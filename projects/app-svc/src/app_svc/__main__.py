@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app_svc import commands
+from app_svc import commands, topology_commands
 from app_svc.commands import bring_up_to_date, fail, read_settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ cli.add_typer(work, name="work")
 cli.add_typer(commands.dead, name="dead")
 cli.add_typer(commands.consumers, name="consumers")
 cli.add_typer(commands.outbox, name="outbox")
+cli.add_typer(topology_commands.topology, name="topology")
 
 READ_TIMEOUT_MS = 30_000
 """After so long a client that acknowledges nothing that was sent to it is cut off by the kernel."""

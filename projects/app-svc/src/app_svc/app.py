@@ -10,6 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from app_svc import dead_letters, web
+from app_svc.bus import SERVICE, connection_to_bus
 from app_svc.settings import Settings, secret
 from app_svc.shipments import ShipmentViews
 from app_svc.shipments import routes as shipment_routes
@@ -21,14 +22,13 @@ from app_svc.tracking.projector import Projector
 from lib_one import http
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Now, utc_now
-from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, NatsConnection, Presence
+from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, Presence
 from lib_one.observe import Observed, Traffic, get_logger
 from lib_one.sql import Database, DatabaseError, Outbox, Relay, open_database
 from lib_two import fastapi as tokens
 from lib_two.guard import Guard
 from lib_two.revocation import RevocationView
 
-SERVICE = "app-svc"
 SOURCE = "/app-svc"
 SCOPES = ("shipments:read", "shipments:write", "shipments:scan", "shipments:admin")
 
@@ -42,8 +42,8 @@ class AppService:
         self.settings = settings
         self.traffic = Traffic()
         self.database = open_database(settings.database_url)
-        self.connection = NatsConnection(settings.nats_url, name=SERVICE, nkey_seed=secret(settings.nats_nkey_file))
-        self.bus = JetStreamBus(self.connection)
+        self.connection = connection_to_bus(settings)
+        self.bus = JetStreamBus(self.connection, replicas=settings.nats_replicas)
         self.http = http.client(timeout=3.0)
         self.view = RevocationView(now=now)
         self.guard = Guard(
@@ -172,17 +172,17 @@ class TimelineWorker:
 
     def __init__(self, settings: Settings, *, now: Now = utc_now) -> None:
         self._database: Database = open_database(settings.database_url)
-        self._connection = NatsConnection(settings.nats_url, name=SERVICE, nkey_seed=secret(settings.nats_nkey_file))
+        self._connection = connection_to_bus(settings)
+        self._bus = JetStreamBus(self._connection, replicas=settings.nats_replicas)
         self._projector = Projector(self._database, now=now, written=lambda: None)
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._connection.start()
-        bus = JetStreamBus(self._connection)
         log.info("the timeline worker runs")
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(for_ever("timeline", lambda: self._projector.run(bus)))
+                tasks.create_task(for_ever("timeline", lambda: self._projector.run(self._bus)))
                 tasks.create_task(for_ever("inbox", self._projector.prune_for_ever))
         finally:
             await self._connection.close()

@@ -193,22 +193,22 @@ def _with_letters[T](work: "Callable[[DeadLetters], Awaitable[T]]") -> T:
 
 def _with_bus[T](work: "Callable[[JetStreamBus], Awaitable[T]]") -> T:
     """Ask something of the bus, as the service itself."""
-    from app_svc.settings import secret
+    from app_svc.bus import connection_to_bus
     from lib_one.errors import EventError
-    from lib_one.nats import JetStreamBus, NatsConnection
+    from lib_one.nats import JetStreamBus
 
     settings = read_settings()
 
     async def run() -> T:
-        connection = NatsConnection(settings.nats_url, name=SERVICE, nkey_seed=secret(settings.nats_nkey_file))
+        connection = connection_to_bus(settings)
         await connection.start()
         try:
             await connection.wait_connected(CONNECT_PATIENCE)
-            return await work(JetStreamBus(connection))
+            return await work(JetStreamBus(connection, replicas=settings.nats_replicas))
         finally:
             await connection.close()
 
     try:
         return asyncio.run(run())
-    except EventError as error:
+    except (EventError, OSError) as error:
         fail(str(error))

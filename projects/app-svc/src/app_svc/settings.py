@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lib_one.nats.addresses import safe
+
 PREFIX = "APP_SVC_"
 
 
@@ -34,7 +36,13 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///.data/app.db"
     """`sqlite:////absolute/path.db` or `postgresql+psycopg://user:password@host/name`."""
     nats_url: str = "nats://127.0.0.1:8402"
-    """The bus. It may be away: then writes go on, and their events wait in the outbox."""
+    """The bus: `nats://` on this machine, else `tls://host:port`; those of a cluster with commas between. It may be
+    away: then writes go on, and their events wait in the outbox."""
+    nats_ca_file: FilePath | None = None
+    """File with the authority (PEM) behind the bus's certificates; without one, those that the system trusts."""
+    nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """On how many nodes of a cluster a stream is kept that is made. `app-svc topology apply` changes those that are
+    there."""
     nats_nkey_file: FilePath | None = None
     """File with the seed of the nkey that this service signs in to the bus with; none for a bus without sign-in."""
     issuer: str = "http://127.0.0.1:8400"
@@ -72,6 +80,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("use sqlite:///path or postgresql+psycopg://…")
         return value
+
+    @field_validator("nats_url")
+    @classmethod
+    def _encrypted_bus(cls, value: str) -> str:
+        return safe(value)
 
     @model_validator(mode="after")
     def _refuse_plain_http(self) -> Self:

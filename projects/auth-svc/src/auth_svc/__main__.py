@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from auth_svc import client_commands, commands, key_commands, outbox_commands, resource_commands, signal_commands
+from auth_svc import (
+    client_commands,
+    commands,
+    key_commands,
+    outbox_commands,
+    resource_commands,
+    signal_commands,
+    topology_commands,
+)
 
 application = typer.Typer(
     name="auth-svc",
@@ -16,6 +24,7 @@ application = typer.Typer(
 )
 application.add_typer(key_commands.keys, name="keys")
 application.add_typer(resource_commands.resources, name="resources")
+application.add_typer(topology_commands.topology, name="topology")
 commands.clients.add_typer(client_commands.secrets, name="secrets")
 commands.clients.add_typer(client_commands.invitations, name="invitations")
 application.add_typer(commands.clients, name="clients")

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lib_one.nats.addresses import safe
+
 PREFIX = "AUTH_SVC_"
 _SEGMENT = re.compile(r"[A-Za-z0-9\-._~]+")
 
@@ -53,7 +55,15 @@ class Settings(BaseSettings):
     Without it only self-signed certificates, whose keys are registered, prove who a client is."""
 
     nats_url: str = "nats://127.0.0.1:8402"
-    """Where the bus is. While it is away, events wait in the outbox."""
+    """Where the bus is: `nats://` on this machine, else `tls://host:port`; those of a cluster with commas between.
+    While it is away, events wait in the outbox."""
+
+    nats_ca_file: Path | None = None
+    """File with the authority (PEM) behind the bus's certificates; without one, those that the system trusts."""
+
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    """On how many nodes of a cluster a stream is kept that is made. `auth-svc topology apply` changes those that are
+    there."""
 
     nats_nkey_file: Path | None = None
     """File with the nkey seed that auth-svc shows to the bus; none for a bus without authentication."""
@@ -178,6 +188,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         return value
+
+    @field_validator("nats_url")
+    @classmethod
+    def _is_an_encrypted_bus(cls, value: str) -> str:
+        return safe(value)
 
     @field_validator("issuer")
     @classmethod

@@ -16,7 +16,7 @@ from lib_one.testing import NatsServer, free_port
 
 async def run(server: NatsServer, *, apply: bool) -> list[str]:
     found = await migrate(NatsConnection(server.url, name="auth-svc"), replicas=1, apply=apply)
-    return [f"{one.thing}: {one.field}" for one in found]
+    return [f"{one.thing}: {one.field}" for one in found.differences]
 
 
 async def test_what_is_not_there_is_told_then_made_and_then_all_is_well(server: NatsServer) -> None:
@@ -30,11 +30,11 @@ async def test_what_is_not_there_is_told_then_made_and_then_all_is_well(server: 
 async def test_a_consumer_that_differs_is_brought_up_to_date(
     server: NatsServer, connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await migrate(NatsConnection(server.url, name="app-svc"), replicas=1, apply=True)
+    assert (await migrate(NatsConnection(server.url, name="app-svc"), replicas=1, apply=True)).agrees
     monkeypatch.setattr(topology, "ACK_WAIT", timedelta(seconds=7))
     told = await migrate(NatsConnection(server.url, name="app-svc"), replicas=1, apply=True)
-    assert "consumer SHIPMENTS/app_svc__timeline: ack_wait: 0:00:05 → 0:00:07" in map(str, told)
-    assert await migrate(NatsConnection(server.url, name="app-svc"), replicas=1, apply=False) == []
+    assert "consumer SHIPMENTS/app_svc__timeline: ack_wait: 0:00:05 → 0:00:07" in str(told)
+    assert (await migrate(NatsConnection(server.url, name="app-svc"), replicas=1, apply=False)).differences == ()
 
 
 async def compared(connection: NatsConnection, stream: topology.Stream, **also: object) -> list[Difference]:

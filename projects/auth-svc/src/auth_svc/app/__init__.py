@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from auth_svc.app.machine import machine_endpoints
-from auth_svc.app.parts import SERVICE, Parts
+from auth_svc.app.parts import SERVICE, Parts, connection_to_bus
 from auth_svc.app.site import site
 from auth_svc.settings import Settings
 from auth_svc.wire import FastLane
@@ -20,6 +20,8 @@ from lib_one.bus import Bus
 from lib_one.event import Now, utc_now
 from lib_one.http import AsyncClient
 from lib_one.nats import Presence
+
+__all__ = ["AuthService", "connection_to_bus", "create_app"]
 
 
 class AuthService(Parts):

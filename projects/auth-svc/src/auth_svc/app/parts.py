@@ -114,8 +114,8 @@ class Parts:
 
         self.connection: NatsConnection | None = None
         if bus is None:
-            self.connection = _connection(settings)
-            bus = JetStreamBus(self.connection)
+            self.connection = connection_to_bus(settings)
+            bus = JetStreamBus(self.connection, replicas=settings.nats_replicas)
         self.door: BusDoor | None = None
         if self.connection is not None and settings.nats_door_keys is not None:
             self.door = BusDoor(
@@ -166,8 +166,16 @@ class Parts:
         self.presented = PresentedTokens(ledger, self.tokens, self.possession, self.clients, issuer=settings.issuer)
 
 
-def _connection(settings: Settings) -> NatsConnection:
+def connection_to_bus(settings: Settings) -> NatsConnection:
+    """The connection of auth-svc, not started yet.
+
+    Raises:
+        OSError: a file that the settings name cannot be read.
+    """
     file = settings.nats_nkey_file
     return NatsConnection(
-        settings.nats_url, name=SERVICE, nkey_seed=None if file is None else file.read_text("ascii").strip()
+        settings.nats_url,
+        name=SERVICE,
+        nkey_seed=None if file is None else file.read_text("ascii").strip(),
+        ca_file=settings.nats_ca_file,
     )

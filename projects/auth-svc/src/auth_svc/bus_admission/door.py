@@ -39,7 +39,9 @@ class BusDoor:
                 name: (keys / f"{name}.nk").read_text("ascii").strip()
                 for name in (DOOR_ISSUER, DOOR_CURVE, DOORKEEPER.name)
             }
-            self._keeper = NatsConnection(connection.url, name=DOORKEEPER.name, nkey_seed=seeds[DOORKEEPER.name])
+            self._keeper = NatsConnection(
+                connection.url, name=DOORKEEPER.name, nkey_seed=seeds[DOORKEEPER.name], ca_file=connection.ca_file
+            )
             self._callout = Callout(
                 connection,
                 issuer_seed=seeds[DOOR_ISSUER],

@@ -44,6 +44,7 @@ class NatsConnection:
     def __init__(self, url: str, *, name: str, nkey_seed: str | None = None, ca_file: Path | None = None) -> None:
         self.url = url
         self.name = name
+        self.ca_file = ca_file
         self.sessions = 0
         """How often the connection has been made."""
         self._nodes = list(addresses(url))

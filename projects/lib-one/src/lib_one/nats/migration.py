@@ -48,6 +48,28 @@ class Difference:
         return f"{told}\n  refused: {self.obstacle}" if self.obstacle else told
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The server and the table, compared; with `applied`, after what could be changed was changed."""
+
+    differences: tuple[Difference, ...]
+    applied: bool
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the server is now as the table says."""
+        return not self.differences or (self.applied and not any(one.obstacle for one in self.differences))
+
+    def __str__(self) -> str:
+        """For people."""
+        last = "Done." if self.applied else "Nothing was changed: `topology apply` does it."
+        if not self.differences:
+            last = "The streams and consumers are as they should be."
+        elif self.applied and not self.agrees:
+            last = "What was refused is as it was; the rest is done."
+        return "\n".join([*map(str, self.differences), last])
+
+
 async def compare_stream(
     session: Session, config: dict[str, Any], *, keep_replicas: bool, apply: bool
 ) -> list[Difference]:

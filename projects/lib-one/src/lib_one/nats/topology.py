@@ -13,7 +13,7 @@ import msgspec
 from lib_one.bus import StreamState, Subscription
 from lib_one.errors import BusUnavailableError
 from lib_one.nats.connection import NatsConnection
-from lib_one.nats.migration import Difference, compare_consumer, compare_stream
+from lib_one.nats.migration import Comparison, Difference, compare_consumer, compare_stream
 from lib_one.nats.session import ApiError, Session
 from lib_one.observe import get_logger
 
@@ -154,7 +154,7 @@ async def _ensure_stream(session: Session, stream: Stream, replicas: int) -> Non
                 log.info("stream brought up to date", change=str(difference))
 
 
-async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> list[Difference]:
+async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> Comparison:
     """Compare the server with what the service of `connection` owns, and with `apply` make what can be made.
 
     Args:
@@ -171,7 +171,7 @@ async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> 
         if not await connection.wait_connected(PATIENCE):
             raise BusUnavailableError(f"NATS does not answer at {connection.url}")
         session = await connection.session()
-        differences = []
+        differences: list[Difference] = []
         streams = owned_by(connection.name)
         for stream in streams:
             config = stream.config(replicas)
@@ -181,7 +181,7 @@ async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> 
             if subscription.stream in names:
                 config = consumer_config(subscription)
                 differences += await compare_consumer(session, subscription.stream, config, apply=apply)
-        return differences
+        return Comparison(tuple(differences), applied=apply)
     finally:
         await connection.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = timedelta(days=1)
 
@@ -31,7 +32,7 @@ class Authority:
     def issue(self, *names: str, file: str = "node") -> tuple[Path, Path]:
         """A certificate for these hosts and addresses, of a server and of a client, and its key: `file`.crt, .key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        both = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (
             _builder(_name(names[0]), self._name, key.public_key())
             .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
@@ -54,7 +55,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 
 
 def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _alternative(name: str) -> x509.GeneralName:

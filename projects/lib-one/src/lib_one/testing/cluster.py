@@ -10,7 +10,6 @@ from lib_one.nats.configuration import Node, Tls, configuration
 from lib_one.nats.embedded import answers, find_binary
 from lib_one.nats.keys import KeyFolder
 from lib_one.testing.certificates import Authority
-from lib_one.testing.clock import eventually
 from lib_one.testing.server import free_port
 
 NAMES = ("nats-1", "nats-2", "nats-3")
@@ -54,10 +53,13 @@ class NatsCluster:
         file = self._folder / f"{name}.conf"
         file.write_text(configuration(node, made_by="for a test"))
         with (self._folder / f"{name}.log").open("ab") as output:
-            self._processes[name] = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 find_binary(), "--config", str(file), stdout=output, stderr=output
             )
-        await eventually(lambda: answers("127.0.0.1", port))
+        self._processes[name] = process
+        while not await answers("127.0.0.1", port):
+            assert process.returncode is None, "nats-server ended at once"  # noqa: S101 - this is for tests
+            await asyncio.sleep(0.05)
 
     async def kill(self, name: str) -> None:
         """Kill a node, as a crash would."""
