@@ -9,7 +9,7 @@ import pytest
 from lib_one.nats.configuration import shipped, variable
 from lib_one.nats.embedded import find_binary
 from lib_one.nats.keys import KeyFolder
-from lib_one.nats.rights import USERS
+from lib_one.nats.rights import KEYS
 from lib_one.testing.certificates import Authority
 
 DEPLOY = Path(__file__).parents[4] / "deploy" / "nats"
@@ -48,5 +48,5 @@ def test_the_keys_command_makes_every_key_once(tmp_path: Path) -> None:
     first, second = (subprocess.run(command, capture_output=True, check=True, text=True).stdout for _ in range(2))
     assert first == second
     variables = dict(line.split("=") for line in first.splitlines())
-    assert variables.keys() == {variable(name) for name in (*(user.name for user in USERS), "system")}
-    assert all(value.startswith("U") for value in variables.values())  # public keys: the secret ones begin with S
+    assert variables.keys() == {variable(name) for name in KEYS}
+    assert not any(value.startswith("S") for value in variables.values())  # those are the secret ones
