@@ -119,7 +119,7 @@ def migrate() -> None:
 
 @contextlib.contextmanager
 def _traces(settings: "Settings") -> Generator[None]:
-    from app_svc.app import SERVICE
+    from app_svc.bus import SERVICE
     from lib_one.observe import NoExporterError, traces_exported
 
     try:
