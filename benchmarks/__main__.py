@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.footprint import footprint
+from benchmarks.outbox import outbox_drain
 from benchmarks.paths import grant_rows, path_rows
 from benchmarks.revocation import refusal_latency
 from benchmarks.running import running_system
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("footprint", "paths", "grants", "revocation")
+PARTS = ("footprint", "outbox", "paths", "grants", "revocation")
 
 
 def main() -> None:
@@ -43,6 +44,8 @@ def main() -> None:
     }
     if "footprint" in options.only:
         result["footprint"] = footprint()
+    if "outbox" in options.only:
+        result["outbox"] = [outbox_drain(engine) for engine in ("sqlite", "postgresql")]
     with running_system() as bench:
         for part, rows in (("paths", path_rows), ("grants", grant_rows)):
             if part in options.only:

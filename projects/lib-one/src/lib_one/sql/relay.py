@@ -27,8 +27,9 @@ from lib_one.sql.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
-"""Facts read and published at a time: some 50 ms of work for one bus node."""
+BATCH, URGENT_BATCH = 500, 200
+"""Facts read and published at a time, and held in memory. Ordinary ones go to their stream as a whole; urgent ones go
+each for itself, and with fewer of them the next revocation waits for less."""
 POLL = 1.0
 """Seconds after which the outbox is looked at even if nobody called."""
 LINGER = 0.003
@@ -45,11 +46,10 @@ _COLUMNS = (outbox.c.position, outbox.c.aggregate, outbox.c.subject, outbox.c.he
 _waiting = outbox.c.sent_at.is_(None) & outbox.c.refused_at.is_(None)
 _next = {
     urgent: Prepared(
-        select(*_COLUMNS).where(outbox.c.urgent.is_(urgent), _waiting).order_by(outbox.c.position).limit(BATCH)
+        select(*_COLUMNS).where(outbox.c.urgent.is_(urgent), _waiting).order_by(outbox.c.position).limit(batch)
     )
-    for urgent in (True, False)
+    for urgent, batch in ((True, URGENT_BATCH), (False, BATCH))
 }
-_mark_sent = Prepared(update(outbox).where(outbox.c.position == bindparam("p")).values(sent_at=bindparam("t")))
 _mark_refused = Prepared(
     update(outbox).where(outbox.c.position == bindparam("p")).values(refused_at=bindparam("t"), error=bindparam("e"))
 )
@@ -292,7 +292,7 @@ def _mark(
     refused: Sequence[tuple[int, str]],
     now: datetime,
 ) -> None:
-    _mark_sent.run_many(connection, [{"p": position, "t": now} for position in sent])
+    connection.execute(update(outbox).where(outbox.c.position.in_(sent)).values(sent_at=now))
     advance(connection, reached)
     _mark_refused.run_many(connection, [{"p": position, "t": now, "e": error[:1000]} for position, error in refused])
 
