@@ -85,13 +85,13 @@ class PushedRequests:
     async def _keep(
         self, request: wire.Request, client: Client, shown: Shown | None, asked: AuthorizationRequest, secret: str
     ) -> None:
-        network = network_of((request.scope.get("client") or ("",))[0])
         expires_at = self._ledger.now() + LIFE
 
         def unit(connection: Connection) -> None:
             if shown is not None:
                 self._possession.consume(connection, shown)
             if not client.confidential:
+                network = network_of((request.scope.get("client") or ("",))[0])
                 mine = self._limit_hash(f"{client.client_id}\0{network}")
                 limits = ((mine, FROM_ONE_ADDRESS), (self._limit_hash("all"), IN_ALL))
                 take_attempt(connection, limits, now=self._ledger.now())
@@ -101,7 +101,7 @@ class PushedRequests:
             await self._ledger.database.work(unit)
         except TooManyAttempts as error:
             seconds = math.ceil(error.wait.total_seconds())
-            raise TooManyRequests(f"{client.client_id} from {network}", retry_after=seconds) from error
+            raise TooManyRequests(client.client_id, retry_after=seconds) from error
 
 
 def _bound(asked: AuthorizationRequest, shown: Shown) -> AuthorizationRequest:

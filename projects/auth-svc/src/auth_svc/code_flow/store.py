@@ -23,7 +23,7 @@ from auth_svc.code_flow.code import Code
 from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
-from lib_one.sql import InsertOnce
+from lib_one.sql import InsertOnce, Prepared
 
 codes = Table(
     "authorization_codes",
@@ -66,13 +66,13 @@ KEPT = timedelta(days=1)
 """How long used codes and answers are remembered: a copy of a code that comes back later is unknown, and so refused.
 A pushed request that was taken has its content read from here until its person has decided."""
 
-_FIND = select(codes).where(codes.c.code_hash == bindparam("hash"))
-_CONSUME = (
+_FIND = Prepared(select(codes).where(codes.c.code_hash == bindparam("hash")))
+_CONSUME = Prepared(
     update(codes)
     .where(codes.c.code_hash == bindparam("hash"), codes.c.used_at.is_(None), codes.c.expires_at > bindparam("now"))
     .values(used_at=bindparam("now"))
 )
-_KEEP_PUSHED = pushed_requests.insert()
+_KEEP_PUSHED = Prepared(pushed_requests.insert())
 _TAKE = (
     update(pushed_requests)
     .where(
@@ -112,7 +112,7 @@ def keep(connection: Connection, code: Code, *, secret: str) -> None:
 
 def find(connection: Connection, secret: str) -> Code | None:
     """Find a code, used and expired ones included."""
-    row = connection.execute(_FIND, {"hash": token_hash(secret)}).first()
+    row = _FIND.first(connection, hash=token_hash(secret))
     if row is None:
         return None
     return Code(
@@ -135,7 +135,7 @@ def find(connection: Connection, secret: str) -> Code | None:
 
 def consume(connection: Connection, secret: str, *, now: datetime) -> bool:
     """Use a live code up. Of several at once exactly one gets True, on SQLite and on PostgreSQL."""
-    return connection.execute(_CONSUME, {"hash": token_hash(secret), "now": now}).rowcount == 1
+    return _CONSUME.run(connection, hash=token_hash(secret), now=now) == 1
 
 
 def withdraw(connection: Connection, *, user_id: str, client_id: str, since: datetime, now: datetime) -> list[str]:
@@ -158,14 +158,12 @@ def answer(connection: Connection, request_id: str, *, now: datetime) -> bool:
 
 def keep_pushed(connection: Connection, asked: AuthorizationRequest, *, hashed: bytes, expires_at: datetime) -> None:
     """Keep a request that was pushed; of its reference only the hash."""
-    connection.execute(
-        _KEEP_PUSHED,
-        {
-            "request_hash": hashed,
-            "client_id": asked.client_id,
-            "request": _encode(asked).decode(),
-            "expires_at": expires_at,
-        },
+    _KEEP_PUSHED.run(
+        connection,
+        request_hash=hashed,
+        client_id=asked.client_id,
+        request=_encode(asked).decode(),
+        expires_at=expires_at,
     )
 
 

@@ -80,11 +80,12 @@ class LiveGrant(msgspec.Struct, frozen=True, kw_only=True):
     """When its client last got tokens of it."""
 
 
-_FIND = (
+_FIND = Prepared(
     select(grants, refresh_tokens.c.expires_at.label("token_expires_at"), refresh_tokens.c.used_at)
     .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
     .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
 )
+_BEGIN = Prepared(grants.insert())
 _TERMS = select(grants.c.terms).where(grants.c.grant_id == bindparam("grant_id"))
 _RENEW = Prepared(refresh_tokens.insert())
 _ROTATE = Prepared(
@@ -101,20 +102,19 @@ _PROLONG = Prepared(
 
 def begin(connection: Connection, grant: StoredGrant, *, now: datetime) -> None:
     """Keep a grant, so that refresh tokens can renew it."""
-    connection.execute(
-        grants.insert().values(
-            grant_id=grant.grant_id,
-            user_id=grant.user_id,
-            client_id=grant.client_id,
-            session_id=grant.session_id,
-            scope=" ".join(grant.scope),
-            resource=" ".join(grant.resource),
-            auth_time=grant.auth_time,
-            amr=" ".join(grant.amr),
-            terms=to_text(grant.terms),
-            created_at=now,
-            expires_at=grant.expires_at,
-        )
+    _BEGIN.run(
+        connection,
+        grant_id=grant.grant_id,
+        user_id=grant.user_id,
+        client_id=grant.client_id,
+        session_id=grant.session_id,
+        scope=" ".join(grant.scope),
+        resource=" ".join(grant.resource),
+        auth_time=grant.auth_time,
+        amr=" ".join(grant.amr),
+        terms=to_text(grant.terms),
+        created_at=now,
+        expires_at=grant.expires_at,
     )
 
 
@@ -134,7 +134,7 @@ def prolong(connection: Connection, token: str, *, now: datetime, expires_at: da
 
 def find_refresh_token(connection: Connection, token: str) -> RefreshToken | None:
     """Find what a refresh token stands for, used and expired ones included."""
-    row = connection.execute(_FIND, {"token_hash": token_hash(token)}).first()
+    row = _FIND.first(connection, token_hash=token_hash(token))
     if row is None:
         return None
     grant = StoredGrant(

@@ -11,6 +11,7 @@ from auth_svc import users
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 from auth_svc.signin.flow import Limit, Session, SignedIn
+from lib_one.sql import Prepared
 
 sessions = Table(
     "sessions",
@@ -41,7 +42,7 @@ attempt_limits = Table(
 )
 
 _BY_SECRET = select(sessions).where(sessions.c.secret_hash == bindparam("secret_hash"))
-_BY_ID = select(sessions).where(sessions.c.session_id == bindparam("session_id"))
+_BY_ID = Prepared(select(sessions).where(sessions.c.session_id == bindparam("session_id")))
 
 
 class Consent(NamedTuple):
@@ -102,7 +103,7 @@ def find_session(connection: Connection, secret: str, *, now: datetime) -> Signe
 
 def is_live(connection: Connection, session_id: str, *, now: datetime) -> bool:
     """Whether this session is neither ended nor expired, and its person may continue."""
-    return _signed_in(connection, connection.execute(_BY_ID, {"session_id": session_id}).first(), now) is not None
+    return _signed_in(connection, _BY_ID.first(connection, session_id=session_id), now) is not None
 
 
 def end_session(connection: Connection, session_id: str, *, now: datetime) -> bool:

@@ -44,7 +44,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return not self.disabled and (self.sign_in_again_at is None or signed_in_at > self.sign_in_again_at)
 
 
-_BY_ID = select(users).where(users.c.user_id == bindparam("user_id"))
+_BY_ID = Prepared(select(users).where(users.c.user_id == bindparam("user_id")))
 _CLOSED = Prepared(
     select(users.c.user_id).where(users.c.user_id == bindparam("user_id"), users.c.disabled_at.is_not(None))
 )
@@ -53,7 +53,7 @@ _BY_NAME = select(users).where(users.c.username == bindparam("username"))
 
 def find(connection: Connection, user_id: str) -> User | None:
     """Find a person by id, disabled ones included."""
-    row = connection.execute(_BY_ID, {"user_id": user_id}).first()
+    row = _BY_ID.first(connection, user_id=user_id)
     return None if row is None else _user(row)
 
 

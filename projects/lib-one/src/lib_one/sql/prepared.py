@@ -9,8 +9,10 @@ SQLAlchemy's.
 
     _insert.run(connection, id=token_id, subject=subject, expires_at=expires_at)
     row = _by_id.first(connection, id=token_id)  # (subject, expires_at) or None
+    row.subject  # by name as well
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -20,6 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
 type _Process = Callable[[Any], Any]
+type _Make = Callable[[Iterable[Any]], Any]
 
 
 class _Compiled:
@@ -34,6 +37,9 @@ class _Compiled:
         self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._processors = cast("dict[str, _Process]", compiled._bind_processors)
         self._order = compiled.positiontup
+        columns = [column.keyname for column in compiled._result_columns]
+        # mypy reads the names of a named tuple from the text, and there they are not.
+        self._make: _Make = namedtuple("Row", columns, rename=True)._make if columns else tuple  # type: ignore[attr-defined]
         self._results = [
             (index, process)
             for index, column in enumerate(compiled._result_columns)
@@ -49,14 +55,13 @@ class _Compiled:
             return {name: processors[name](value) if name in processors else value for name, value in values.items()}
         return [processors[name](values[name]) if name in processors else values[name] for name in self._order]
 
-    def row(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What the driver read, in Python's types."""
-        if not self._results:
-            return values
-        row = list(values)
-        for index, process in self._results:
-            row[index] = process(row[index])
-        return tuple(row)
+    def row(self, values: Iterable[Any]) -> Any:
+        """What the driver read, in Python's types, as a named tuple."""
+        if self._results:
+            values = list(values)
+            for index, process in self._results:
+                values[index] = process(values[index])
+        return self._make(values)
 
 
 class Prepared:
@@ -92,15 +97,15 @@ class Prepared:
             connection._handle_dbapi_exception(error, compiled.sql, None, cursor, None)
         return int(cursor.rowcount)
 
-    def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
-        """The first row, or `None`."""
+    def first(self, connection: Connection, **values: Any) -> Any:
+        """The first row as a named tuple, or `None`."""
         compiled, cursor = self._execute(connection, values)
         row = cursor.fetchone()
         cursor.close()
         return None if row is None else compiled.row(row)
 
-    def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """Every row."""
+    def all(self, connection: Connection, **values: Any) -> list[Any]:
+        """Every row as a named tuple."""
         compiled, cursor = self._execute(connection, values)
         return [compiled.row(row) for row in cursor.fetchall()]
 
