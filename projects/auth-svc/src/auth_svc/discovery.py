@@ -1,6 +1,6 @@
 """What clients and resource servers find by themselves: RFC 8414 and OpenID Connect Discovery metadata, and /jwks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,16 @@ from auth_svc.signin import ACR_VALUES
 from auth_svc.users import CLAIMS
 from auth_svc.wire import Endpoint, Fixed
 
+_BY_CERTIFICATE = (
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "device_authorization_endpoint",
+    "backchannel_authentication_endpoint",
+    "userinfo_endpoint",
+)
+"""Endpoints that clients call themselves, and to which their certificates matter (RFC 8705 section 5)."""
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")]
 
 
@@ -25,16 +35,18 @@ def metadata(
     push_required: bool,
     fapi2: bool = False,
     registering: bool = False,
-    certificates: bool = False,
+    tls_methods: Collection[str] = (),
+    mtls_url: str = "",
     documents: bool = False,
     accounts_open: bool = False,
 ) -> dict[str, object]:
     """Build the document, the same for both well-known addresses.
 
-    `fapi2`: the rules for all clients are FAPI 2.0's. `certificates`: those of clients are seen (RFC 8705).
-    `accounts_open`: people may register by themselves.
+    `fapi2`: the rules for all clients are FAPI 2.0's. `tls_methods`: those that can work here (RFC 8705). `mtls_url`:
+    where clients are asked for their certificates, if that is another address. `accounts_open`: people may register by
+    themselves.
     """
-    methods = [method for method in METHODS if certificates or method not in TLS_METHODS]
+    methods = [method for method in METHODS if method in tls_methods or method not in TLS_METHODS]
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -61,7 +73,7 @@ def metadata(
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
-        "tls_client_certificate_bound_access_tokens": certificates,
+        "tls_client_certificate_bound_access_tokens": bool(tls_methods),
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
@@ -85,6 +97,10 @@ def metadata(
         "backchannel_token_delivery_modes_supported": ["poll", "ping", "push"],
         "backchannel_user_code_parameter_supported": False,
     }  # fmt: skip
+    if mtls_url:
+        document["mtls_endpoint_aliases"] = {
+            name: str(document[name]).replace(issuer, mtls_url, 1) for name in _BY_CERTIFICATE
+        }
     if documents:
         document["client_id_metadata_document_supported"] = True
     if registering:

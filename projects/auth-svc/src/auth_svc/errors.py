@@ -75,6 +75,12 @@ class UnacceptableToken(InvalidRequest):
     description = "The subject_token or the actor_token is invalid, or this client may not use it."
 
 
+class OwnProofRequired(UnacceptableToken):
+    """A token that is bound to a key is exchanged for one that is bound to a key of the client's own, or not at all."""
+
+    description = "The token to be exchanged is bound to a key: send a proof with a key of your own."
+
+
 class InvalidClient(OAuthError):  # noqa: N818
     """Client authentication failed: unknown client, wrong or missing secret, or a method that it may not use."""
 

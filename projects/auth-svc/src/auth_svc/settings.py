@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lib_one.nats.addresses import safe
@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     client_certificate_verified_header: str = ""
     """The header in which they say `SUCCESS` if an authority that they trust issued it (nginx's `$ssl_client_verify`).
     Without it only self-signed certificates, whose keys are registered, prove who a client is."""
+
+    mtls_url: str = ""
+    """Where clients with certificates reach auth-svc, if the proxies ask for certificates at another address than the
+    issuer's, such as `https://mtls.login.example`: a browser that is asked shows its person a dialogue. The metadata
+    tell it for the endpoints of programs (RFC 8705 section 5)."""
 
     nats_url: str = "nats://127.0.0.1:8402"
     """Where the bus is: `nats://` on this machine, else `tls://host:port`; those of a cluster with commas between.
@@ -172,9 +177,11 @@ class Settings(BaseSettings):
     """Address of a collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; none sends nothing. Needs the
     extra `otel`."""
 
-    @field_validator("issuer", "resource")
+    @field_validator("issuer", "resource", "mtls_url")
     @classmethod
-    def _is_identifier(cls, value: str) -> str:
+    def _is_identifier(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "mtls_url" and not value:
+            return value
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
             raise ValueError("must be an http(s) address")
@@ -235,6 +242,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{PREFIX}CLIENT_CERTIFICATE_HEADER needs {PREFIX}TRUSTED_PROXIES")
             for entry in self.trusted_proxies.split(","):
                 ip_network(entry.strip(), strict=False)  # a certificate that anybody may claim to have is none
+        return self
+
+    @model_validator(mode="after")
+    def _mutual_tls_is_tls(self) -> Self:
+        if self.mtls_url:
+            if not self.client_certificate_header:
+                raise ValueError(f"{PREFIX}MTLS_URL needs {PREFIX}CLIENT_CERTIFICATE_HEADER")
+            if not self.loopback and urlsplit(self.mtls_url).scheme != "https":
+                raise ValueError(f"{PREFIX}MTLS_URL: must be https, as the issuer is")
         return self
 
     @property

@@ -1,5 +1,6 @@
 """Mutual TLS behind a trusted proxy (RFC 8705): who a client is, and tokens that are bound to its certificate."""
 
+import contextlib
 import ipaddress
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from auth_svc.keys.jose import encode64
 from auth_svc.settings import Settings
 from auth_svc.testing import House, settings_in
 from lib_one.client_certificate import ForwardedCertificate
-from lib_one.http import ASGITransport, AsyncClient
+from lib_one.http import ASGITransport, AsyncClient, Response
 from lib_one.http import client as http_client
 from lib_one.testing import Clock
 
@@ -63,13 +64,13 @@ class Certified:
 
 
 @pytest.fixture
-def settings(folder: Path) -> Settings:
-    return settings_in(
-        folder,
-        trusted_proxies=PROXY,
-        client_certificate_header="Client-Cert",
-        client_certificate_verified_header="X-Verified",
-    )
+def settings(folder: Path, request: pytest.FixtureRequest) -> Settings:
+    usual = {
+        "trusted_proxies": PROXY,
+        "client_certificate_header": "Client-Cert",
+        "client_certificate_verified_header": "X-Verified",
+    }
+    return settings_in(folder, **(usual | getattr(request, "param", {})))
 
 
 @pytest.fixture
@@ -174,6 +175,25 @@ async def test_self_signed_certificate_has_the_registered_key_rfc8705_2_2(
     assert denied(await proxy.post("/token", data=FORM, headers=Certified(clock).headers()))
 
 
+async def test_key_of_a_self_signed_certificate_may_be_at_jwks_uri_rfc8705_2_2_2(
+    house: House, proxy: AsyncClient, certified: Certified, clock: Clock
+) -> None:
+    keys = "https://bank.example/jwks"
+    house.web[keys] = Response(200, json={"keys": [certified.jwk]}, headers={"cache-control": "max-age=3600"})
+    await register(house, token_endpoint_auth_method="self_signed_tls_client_auth", jwks_uri=keys)
+    for _ in range(2):
+        answer = await proxy.post("/token", data=FORM, headers=certified.headers(verified=False))
+        assert answer.status_code == 200, answer.text
+    assert len(house.web.requests) == 1
+    # The next certificate has another key: it is looked for at once, and not for each stranger again.
+    following = Certified(clock)
+    assert denied(await proxy.post("/token", data=FORM, headers=following.headers()))
+    house.web[keys] = Response(200, json={"keys": [following.jwk]})
+    assert denied(await proxy.post("/token", data=FORM, headers=following.headers()))
+    house.clock.advance(timedelta(seconds=30))
+    assert (await proxy.post("/token", data=FORM, headers=following.headers())).status_code == 200
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -243,6 +263,57 @@ async def test_metadata_says_what_is_there_rfc8705_3_3(house: House) -> None:
     assert found["tls_client_certificate_bound_access_tokens"] is True
     methods = {"tls_client_auth", "self_signed_tls_client_auth"}
     assert methods <= set(found["token_endpoint_auth_methods_supported"])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"mtls_url": "https://mtls.example"}, {"mtls_url": "https://mtls.example/a"}], indirect=True
+)
+async def test_address_for_certificates_is_in_the_metadata_and_good_for_proofs_rfc8705_5(
+    house: House, proxy: AsyncClient, certified: Certified, prover: Any
+) -> None:
+    found = (await house.http.get("/.well-known/oauth-authorization-server")).json()
+    aliases, base = found["mtls_endpoint_aliases"], house.app.settings.mtls_url
+    assert aliases["token_endpoint"] == f"{base}/token"
+    assert aliases["pushed_authorization_request_endpoint"] == f"{base}/par"
+    assert aliases.keys() <= found.keys()
+    assert found["token_endpoint"] == f"{house.issuer}/token"
+    await register(house, tls_client_auth_san_dns="client.bank.example")
+    for htu, status in ((f"{base}/token", 200), (f"{house.issuer}/token", 200), ("https://mtls.example/x", 400)):
+        headers = certified.headers() | {"dpop": prover.proof(htu=htu)}
+        assert (await proxy.post("/token", data=FORM, headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "able"),
+    [
+        ({"client_certificate_header": "", "client_certificate_verified_header": ""}, "tls_client_auth", False),
+        ({"client_certificate_header": ""}, "self_signed_tls_client_auth", False),
+        ({"client_certificate_verified_header": ""}, "tls_client_auth", False),
+        ({"client_certificate_verified_header": ""}, "self_signed_tls_client_auth", True),
+    ],
+    indirect=["settings"],
+)
+async def test_client_that_could_never_sign_in_is_not_registered_rfc8705_2(
+    house: House, certified: Certified, method: str, able: bool
+) -> None:
+    metadata = {"tls_client_auth_san_dns": "a.example"} if method == "tls_client_auth" else {}
+    with contextlib.nullcontext() if able else pytest.raises(RegistrationError, match="no proxy"):
+        await register(house, token_endpoint_auth_method=method, jwks={"keys": [certified.jwk]}, **metadata)
+    found = (await house.http.get("/.well-known/oauth-authorization-server")).json()
+    assert (method in found["token_endpoint_auth_methods_supported"]) == able
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mtls_url": "https://mtls.example", "client_certificate_header": ""},
+        {"mtls_url": "mtls.example"},
+        {"mtls_url": "http://mtls.example", "issuer": "https://login.example"},
+    ],
+)
+def test_address_for_certificates_must_be_one(folder: Path, changes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"(?i)mtls_url"):
+        settings_in(folder, **({"client_certificate_header": "Client-Cert", "trusted_proxies": PROXY} | changes))
 
 
 def test_without_trusted_proxies_no_header_is_believed_rfc9700_4_13(folder: Path) -> None:

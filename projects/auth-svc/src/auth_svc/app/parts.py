@@ -8,7 +8,15 @@ from auth_svc.backchannel_flow import (
     Notifications,
 )
 from auth_svc.bus_admission import BusDoor
-from auth_svc.clients import Assertions, ClientAuthentication, ClientKeys, ClientRegistration, Clients, ClientSecrets
+from auth_svc.clients import (
+    Assertions,
+    ClientAuthentication,
+    ClientKeys,
+    ClientRegistration,
+    Clients,
+    ClientSecrets,
+    tls_methods,
+)
 from auth_svc.code_flow import RequestObjects, RequestReader
 from auth_svc.db import Ledger
 from auth_svc.deliveries import Deliveries, DeliveryWorker
@@ -64,9 +72,18 @@ class Parts:
         self.clients = Clients(ledger.database, now, profile=settings.profile)
         self.accounts = Accounts(ledger, self.resources)
         self.passwords = Passwords(ledger.database, workers=settings.password_workers, queue=settings.password_queue)
+        self.tls_methods = tls_methods(
+            seen=bool(settings.client_certificate_header), verified=bool(settings.client_certificate_verified_header)
+        )
         client_secrets = self.secret_key.hasher("client secrets")
         self.client_secrets = ClientSecrets(ledger, client_secrets)
-        self.registration = ClientRegistration(ledger, self.resources, client_secrets, profile=settings.profile)
+        self.registration = ClientRegistration(
+            ledger,
+            self.resources,
+            client_secrets,
+            profile=settings.profile,
+            tls_methods=self.tls_methods,
+        )
         self.deliveries = Deliveries(ledger)
         self.parties = RelyingParties(ledger, self.deliveries, issuer=settings.issuer, life=settings.grant_life)
         self.delivery_worker = DeliveryWorker(
@@ -141,9 +158,16 @@ class Parts:
             self.clients,
             client_secrets,
             Assertions(ledger, self.clients, self.client_keys, issuer=settings.issuer),
+            self.client_keys,
             now,
         )
-        self.possession = Possession(ledger, self.secret_key, nonces=settings.dpop_nonce)
+        self.possession = Possession(
+            ledger,
+            self.secret_key,
+            nonces=settings.dpop_nonce,
+            issuer=settings.issuer,
+            mtls_url=settings.mtls_url,
+        )
         self.backchannel = Backchannel(self.resources, life=settings.backchannel_request_life)
         self.notifications = Notifications(
             self.deliveries,

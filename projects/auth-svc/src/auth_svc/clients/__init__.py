@@ -6,7 +6,7 @@
 
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT, Assertions
 from auth_svc.clients.authentication import CONFIDENTIAL_METHODS, FAPI_METHODS, METHODS, ClientAuthentication
-from auth_svc.clients.certificates import TLS_METHODS, shown_certificate
+from auth_svc.clients.certificates import TLS_METHODS, shown_certificate, tls_methods
 from auth_svc.clients.client_keys import ClientKeys, freshness
 from auth_svc.clients.fapi2 import fapi2_algorithms
 from auth_svc.clients.metadata import ClientMetadata
@@ -57,4 +57,5 @@ __all__ = [
     "redirect_uri_problem",
     "sector_of",
     "shown_certificate",
+    "tls_methods",
 ]

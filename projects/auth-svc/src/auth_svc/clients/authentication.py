@@ -6,7 +6,15 @@ import hashlib
 import hmac
 
 from auth_svc.clients.assertions import PRIVATE_KEY_JWT, Assertions
-from auth_svc.clients.certificates import TLS_METHODS, is_client, shown_certificate
+from auth_svc.clients.certificates import (
+    SELF_SIGNED,
+    TLS_METHODS,
+    has_registered_name,
+    is_valid,
+    key_of,
+    shown_certificate,
+)
+from auth_svc.clients.client_keys import ClientKeys
 from auth_svc.clients.secrets import secret_hash
 from auth_svc.clients.store import Client, Clients
 from auth_svc.errors import InvalidClient, InvalidRequest, MalformedEncoding, TwoAuthenticationMethods
@@ -29,10 +37,13 @@ class ClientAuthentication:
     Each client has one way, the one that it is registered for (OIDC Core section 9).
     """
 
-    def __init__(self, clients: Clients, secrets: KeyedHash, assertions: Assertions, now: Now) -> None:
+    def __init__(
+        self, clients: Clients, secrets: KeyedHash, assertions: Assertions, keys: ClientKeys, now: Now
+    ) -> None:
         self._clients = clients
         self._secrets = secrets
         self._assertions = assertions
+        self._keys = keys
         self._now = now
         # What proved a secret, by its hash, with that secret's: good as long as that is the secret. A header saves
         # decoding it as well.
@@ -91,8 +102,15 @@ class ClientAuthentication:
         if client is None or client.token_endpoint_auth_method not in TLS_METHODS:
             return await self._registered_for("none", client_id)
         shown = shown_certificate(request)
-        if shown is None or not is_client(client, shown, now=self._now()):
-            raise InvalidClient(f"{client_id}: no certificate, or not its own")
+        if shown is None or not is_valid(shown, now=self._now()):
+            raise InvalidClient(f"{client_id}: no certificate, or one that is not good at this time")
+        if client.token_endpoint_auth_method == SELF_SIGNED:
+            key = key_of(shown)
+            own = key is not None and await self._keys.has(client_id, client, key)
+        else:
+            own = has_registered_name(client, shown)
+        if not own:
+            raise InvalidClient(f"{client_id}: not its own certificate")
         return client
 
     async def _registered_for(self, method: str, client_id: str) -> Client:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.metadata import ClientMetadata
-from auth_svc.keys import thumbprint
+from auth_svc.keys import PublicKey
 from auth_svc.keys.jose import encode64
 from auth_svc.wire import Request
 from lib_one.client_certificate import client_certificate
@@ -17,6 +16,13 @@ from lib_one.client_certificate import client_certificate
 TLS_CLIENT_AUTH = "tls_client_auth"
 SELF_SIGNED = "self_signed_tls_client_auth"
 TLS_METHODS = (TLS_CLIENT_AUTH, SELF_SIGNED)
+
+
+def tls_methods(*, seen: bool, verified: bool) -> tuple[str, ...]:
+    """The methods that can work here: certificates must be seen, and for names somebody must have verified them."""
+    if not seen:
+        return ()
+    return TLS_METHODS if verified else (SELF_SIGNED,)
 
 
 class ShownCertificate(NamedTuple):
@@ -43,20 +49,32 @@ def shown_certificate(request: Request) -> ShownCertificate | None:
     return ShownCertificate(certificate, found.verified, encode64(hashlib.sha256(found.der).digest()).decode())
 
 
-def is_client(client: ClientMetadata, shown: ShownCertificate, *, now: datetime) -> bool:
-    """Whether the certificate is the client's, as it is registered."""
-    certificate = shown.certificate
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        return False
-    if client.token_endpoint_auth_method == SELF_SIGNED:
-        return _has_registered_key(client, certificate)
-    return shown.verified and _has_registered_name(client, certificate)
+def is_valid(shown: ShownCertificate, *, now: datetime) -> bool:
+    """Whether it is good at this time."""
+    return shown.certificate.not_valid_before_utc <= now <= shown.certificate.not_valid_after_utc
+
+
+def has_registered_name(client: ClientMetadata, shown: ShownCertificate) -> bool:
+    """Section 2.1: an authority vouches for one name of one kind, compared whole."""
+    return shown.verified and _has_name(client, shown.certificate)
+
+
+def key_of(shown: ShownCertificate) -> PublicKey | None:
+    """The key of the certificate, for section 2.2: the client vouches for it by having registered its key.
+
+    None if it is of a kind that nobody can register here.
+    """
+    key = shown.certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key if isinstance(key.curve, ec.SECP256R1) else None
+    return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None
 
 
 def name_problems(client: ClientMetadata) -> list[str]:
     """What is wrong with the registration of a client that is to prove who it is by a certificate."""
     if client.token_endpoint_auth_method == SELF_SIGNED:
-        return [] if client.jwks is not None else [f"{SELF_SIGNED} needs the key of the certificate in jwks"]
+        registered = client.jwks is not None or client.jwks_uri is not None
+        return [] if registered else [f"{SELF_SIGNED} needs the key of the certificate in jwks, or at jwks_uri"]
     if client.token_endpoint_auth_method != TLS_CLIENT_AUTH:
         return []
     if sum(name is not None for name in _names(client)) != 1:
@@ -79,8 +97,7 @@ def _names(client: ClientMetadata) -> tuple[str | None, ...]:
     )
 
 
-def _has_registered_name(client: ClientMetadata, certificate: x509.Certificate) -> bool:
-    """Section 2.1: one name of one kind, compared whole."""
+def _has_name(client: ClientMetadata, certificate: x509.Certificate) -> bool:
     if client.tls_client_auth_subject_dn is not None:
         return certificate.subject == x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn)
     try:
@@ -96,15 +113,3 @@ def _has_registered_name(client: ClientMetadata, certificate: x509.Certificate) 
     if client.tls_client_auth_san_ip is not None:
         return client.tls_client_auth_san_ip in {str(name) for name in names.get_values_for_type(x509.IPAddress)}
     return client.tls_client_auth_san_email in names.get_values_for_type(x509.RFC822Name)
-
-
-def _has_registered_key(client: ClientMetadata, certificate: x509.Certificate) -> bool:
-    """Section 2.2: the client vouches for the certificate by having registered its key."""
-    key = certificate.public_key()
-    if client.jwks is None or not isinstance(
-        key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-    ):
-        return False
-    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, ec.SECP256R1):
-        return False
-    return thumbprint(key) in {thumbprint(entry.key) for entry in usable_keys(client.jwks)}

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from auth_svc.keys import JwkError, Jws, PublicKey, key_fits, public_key, verify
+from auth_svc.keys import JwkError, Jws, PublicKey, key_fits, public_key, thumbprint, verify
 from lib_one.event import Now
 from lib_one.http import AsyncClient, HTTPError, InvalidURL
 from lib_one.observe import get_logger
@@ -54,8 +55,14 @@ class _Fetched(msgspec.Struct):
     asked_at: datetime
 
 
+type _Pick = Callable[[tuple[_Key, ...]], PublicKey | None]
+
+
 class ClientKeys:
-    """Checks signatures with the keys of clients. Fetched keys are cached, and fetched again for an unknown `kid`."""
+    """The keys of clients: they check signatures, and stand in certificates.
+
+    Fetched keys are cached, and fetched again for one that is not among them.
+    """
 
     def __init__(self, outside: AsyncClient, now: Now) -> None:
         self._outside = outside
@@ -69,13 +76,22 @@ class ClientKeys:
 
         Without a `kid` the client must have one key that fits and no other (OIDC Core section 10.1).
         """
-        if client.jwks is not None:
-            found = _fitting(self._of_metadata(client_id, client.jwks), jws)
-        elif client.jwks_uri is not None:
-            found = await self._at(client.jwks_uri, jws)
-        else:
-            return False
+        found = await self._find(client_id, client, lambda keys: _fitting(keys, jws))
         return found is not None and verify(found, jws.signature, jws.signed, jws.algorithm)
+
+    async def has(self, client_id: str, client: KeyHolder, key: PublicKey) -> bool:
+        """Whether a key is one of this client's (RFC 8705 section 2.2.2)."""
+        wanted = thumbprint(key)
+
+        def pick(keys: tuple[_Key, ...]) -> PublicKey | None:
+            return next((held.key for held in keys if thumbprint(held.key) == wanted), None)
+
+        return await self._find(client_id, client, pick) is not None
+
+    async def _find(self, client_id: str, client: KeyHolder, pick: _Pick) -> PublicKey | None:
+        if client.jwks is not None:
+            return pick(self._of_metadata(client_id, client.jwks))
+        return None if client.jwks_uri is None else await self._at(client.jwks_uri, pick)
 
     def _of_metadata(self, client_id: str, jwks: dict[str, Any]) -> tuple[_Key, ...]:
         known = self._inline.get(client_id)
@@ -87,10 +103,10 @@ class ClientKeys:
         self._inline[client_id] = (jwks, keys)
         return keys
 
-    async def _at(self, uri: str, jws: Jws) -> PublicKey | None:
+    async def _at(self, uri: str, pick: _Pick) -> PublicKey | None:
         held, now = self._fetched.get(uri), self._now()
         if held is not None and now < held.fresh_until:
-            found = _fitting(held.keys, jws)
+            found = pick(held.keys)
             if found is not None or now < held.asked_at + PATIENCE:
                 return found
         lock = self._fetching.setdefault(uri, asyncio.Lock())
@@ -102,7 +118,7 @@ class ClientKeys:
             if not lock.locked():
                 self._fetching.pop(uri, None)
         held = self._fetched.get(uri)
-        return _fitting(held.keys, jws) if held is not None and now < held.stale_until else None
+        return pick(held.keys) if held is not None and now < held.stale_until else None
 
     async def _fetch(self, uri: str) -> None:
         now, held = self._now(), self._fetched.get(uri)

@@ -1,7 +1,7 @@
 """Registration of clients by the operator: what a client may be, and the verbs to add and change one."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from auth_svc.clients import secrets, store
 from auth_svc.clients.assertions import ASSERTION_ALGORITHMS, PRIVATE_KEY_JWT
 from auth_svc.clients.authentication import METHODS
 from auth_svc.clients.backchannel import backchannel_problems
-from auth_svc.clients.certificates import name_problems
+from auth_svc.clients.certificates import TLS_METHODS, name_problems
 from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
@@ -77,12 +77,21 @@ def new_secret() -> str:
 class ClientRegistration:
     """Adds, changes, disables and enables clients."""
 
-    def __init__(self, ledger: Ledger, resources: Resources, secrets: KeyedHash, *, profile: Profile) -> None:
-        """`profile`: the rules for clients that are registered without one."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        resources: Resources,
+        secrets: KeyedHash,
+        *,
+        profile: Profile,
+        tls_methods: Collection[str],
+    ) -> None:
+        """`profile`: the rules for clients that are registered without one. `tls_methods`: those that can work here."""
         self._ledger = ledger
         self._profile = profile
         self._resources = resources
         self._secrets = secrets
+        self._tls_methods = tls_methods
 
     def add(self, connection: Connection, new: NewClient) -> None:
         """Register a client.
@@ -134,6 +143,8 @@ class ClientRegistration:
 
     def _client(self, connection: Connection, new: NewClient) -> store.Client:
         problems = list(_problems(new, self._resources.read(connection).scopes))
+        if new.token_endpoint_auth_method in TLS_METHODS and new.token_endpoint_auth_method not in self._tls_methods:
+            problems.append(f"{new.token_endpoint_auth_method}: no proxy tells this server of the client's certificate")
         if (new.profile or self._profile) == "fapi2":
             problems.extend(fapi2_problems(new))
         if problems:

@@ -31,7 +31,8 @@ class TokenExchange:
         Raises:
             UnauthorizedClient: a public client; anybody can say that they are one.
             InvalidRequest: a parameter is missing or of a kind that is not exchanged here.
-            UnacceptableToken: a token is no good, or not for this client to use.
+            UnacceptableToken: a token is no good, or not for this client to use. One that is bound to a key wants
+                a proof with a key of the client's own besides, which the new token is bound to (`binding`).
             InvalidTarget, InvalidScope: more than the subject token has.
         """
         if not client.confidential:
@@ -63,6 +64,7 @@ class TokenExchange:
             resource=resource,
             terms=Terms(acr=subject.acr, authorization_details=subject.authorization_details),
             actor=acting(subject, actor, client),
+            bound=subject.cnf is not None or (actor is not None and actor.cnf is not None),
             issued_token_type=ACCESS_TOKEN_TYPE,
             not_after=datetime.fromtimestamp(subject.exp, UTC),
         )

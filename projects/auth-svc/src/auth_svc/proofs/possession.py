@@ -10,7 +10,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.errors import CertificateRequired, InvalidProof, ProofRequired, RepeatedParameter, UseDpopNonce
 from auth_svc.grants import Confirmation
 from auth_svc.proofs import store
-from auth_svc.proofs.flow import AHEAD, OLDEST, ProofReader, check
+from auth_svc.proofs.flow import AHEAD, OLDEST, ProofReader, check, same_uri
 from auth_svc.proofs.nonces import Nonces
 from auth_svc.secret_key import SecretKey
 from auth_svc.wire import Headers, Request
@@ -32,8 +32,13 @@ class Shown(NamedTuple):
 class Possession:
     """Reads and checks the proof of a request."""
 
-    def __init__(self, ledger: Ledger, secret_key: SecretKey, *, nonces: NoncePolicy) -> None:
+    def __init__(
+        self, ledger: Ledger, secret_key: SecretKey, *, nonces: NoncePolicy, issuer: str, mtls_url: str
+    ) -> None:
+        """`mtls_url` is another address of the issuer's endpoints; empty: there is none."""
         self._ledger = ledger
+        self._issuer = issuer
+        self._mtls_url = mtls_url
         self._nonces = Nonces(secret_key.derive("dpop nonce"))
         self._policy = nonces
         self._read = ProofReader().read
@@ -91,6 +96,9 @@ class Possession:
 
     def _shown(self, raw: bytes, request: Request, *, uri: str, access_token: str | None, fapi2: bool) -> Shown:
         proof, now = self._read(raw), self._ledger.now()
+        alias = uri.replace(self._issuer, self._mtls_url, 1)
+        if self._mtls_url and same_uri(proof.htu, alias):
+            uri = alias
         check(proof, method=request.method, uri=uri, access_token=access_token, now=now)
         headers: Headers = []
         if self._policy == "always" or (fapi2 and self._policy == "fapi2"):

@@ -5,7 +5,7 @@ import msgspec
 from auth_svc import grants
 from auth_svc.clients import Client
 from auth_svc.db import Connection
-from auth_svc.errors import InvalidGrant
+from auth_svc.errors import InvalidGrant, OwnProofRequired
 from auth_svc.grants import Confirmation
 from auth_svc.token.grant import Authorized
 
@@ -21,7 +21,10 @@ def bind(
 
     Raises:
         InvalidGrant: the code or refresh token is bound to another key (section 10).
+        OwnProofRequired: a bound token is exchanged without a key: the new one would be good in whoever's hands it is.
     """
+    if authorized.bound and shown is None:
+        raise OwnProofRequired(client.client_id)
     bound = authorized.terms.confirmation
     if bound is None and shown is None:
         return authorized

@@ -50,6 +50,8 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the authorization details in `terms` that go into this token (RFC 9396 section 6); None: all."""
     confirmation: Confirmation | None = None
     """The key that the access token is bound to."""
+    bound: bool = False
+    """Whether it must be bound to some key: what it is given for is (token exchange)."""
     actor: Actor | None = None
     """Who acts for the subject (token exchange)."""
     auth_req_id: str | None = None
