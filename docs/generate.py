@@ -342,6 +342,7 @@ NEXT = {
     "tokens are [bound to a key](http-auth-svc.md#proof-of-possession).",
     "use_dpop_nonce": "Make a new proof with the `nonce` of the header `DPoP-Nonce`, and send the same request again.",
     "insufficient_scope": "Get a token with the scope; an operator registers a client with it.",
+    "unknown_identifier": "`auth-svc users list` and `auth-svc clients list` show who is there.",
     "unknown_subject": "Check the identifier: `sub` of a token, or the person's e-mail address.",
     "ambiguous_subject": "Name the person by `iss_sub`.",
     "server_error": "Try again later, and tell the operator: the log of auth-svc has the reason.",

@@ -45,7 +45,7 @@ WATCH = {
 class Feed:
     """A follower to which everything came at once."""
 
-    caught_up, sequence, lag = True, 0, 0
+    caught_up, sequence, lag, created = True, 0, 0, None
 
 
 class Scene:

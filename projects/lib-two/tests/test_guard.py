@@ -32,6 +32,7 @@ class Feed:
     caught_up = True
     sequence = 0
     lag = 0
+    created = None
 
 
 def beat(view: RevocationView, clock: Clock) -> None:

@@ -21,6 +21,7 @@ class Feed:
     caught_up = True
     sequence = 0
     lag = 0
+    created = None
 
 
 def tell(view: RevocationView, clock: Clock, fact: Any) -> None:

@@ -73,6 +73,7 @@ class Feed:
     caught_up = True
     sequence = 0
     lag = 0
+    created = None
 
 
 @pytest.fixture

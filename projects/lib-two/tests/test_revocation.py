@@ -32,6 +32,7 @@ class Feed:
     caught_up: bool = True
     sequence: int = 0
     lag: int = 0
+    created: str | None = None
     connected: bool = True
 
 
@@ -238,6 +239,7 @@ def test_status_tells_what_operators_ask(setting: Setting) -> None:
     assert setting.view.status() == {
         "state": "FRESH",
         "replayed": True,
+        "stream": None,
         "sequence": 2,
         "lag": 0,
         "heartbeat_age_seconds": 1.5,

@@ -304,6 +304,14 @@ class UnknownSubject(OAuthError):  # noqa: N818
     description = "Nobody here has this identifier."
 
 
+class UnknownIdentifier(OAuthError):  # noqa: N818
+    """An operator named a person or a client that is not there."""
+
+    code = "unknown_identifier"
+    status = 404
+    description = "Nothing here has this identifier."
+
+
 class AmbiguousSubject(OAuthError):  # noqa: N818
     """Global token revocation: the subject identifier fits more than one person."""
 

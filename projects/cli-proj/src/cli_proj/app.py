@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli_proj.commands import shipments, signing
+from cli_proj.commands import admin, shipments, signing
 from cli_proj.commands.scan import scan
 from cli_proj.commands.status import status
 from cli_proj.commands.token import token
@@ -73,3 +73,4 @@ app.command(rich_help_panel="Who you are")(token)
 app.add_typer(shipments.app, rich_help_panel="Shipments")
 app.command(rich_help_panel="Shipments")(scan)
 app.command(rich_help_panel="The system")(status)
+app.add_typer(admin.app, rich_help_panel="The system")

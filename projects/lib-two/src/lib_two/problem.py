@@ -9,7 +9,7 @@ _PARAMETER = re.compile(r'([a-z_]+)=(?:"([^"\\]*)"|([^\s",]+))')
 
 
 def api_error(response: Response) -> ApiError:
-    """The refusal in a response, from its problem details (RFC 9457) where it has them."""
+    """The refusal in a response, from its problem details (RFC 9457) or its OAuth error where it has one."""
     title, detail = response.reason_phrase or f"Status {response.status_code}", None
     if "json" in response.headers.get("content-type", ""):
         try:
@@ -18,7 +18,8 @@ def api_error(response: Response) -> ApiError:
             problem = None
         if isinstance(problem, dict):
             title = str(problem.get("title") or title)
-            told = [str(problem["detail"])] if problem.get("detail") else []
+            said = problem.get("detail") or problem.get("error_description")  # problem details, or an OAuth error
+            told = [str(said)] if said else []
             detail = " ".join(told + _faults(problem.get("errors"))) or None
     return ApiError(response.status_code, title, detail)
 

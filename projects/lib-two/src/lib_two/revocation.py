@@ -67,6 +67,8 @@ class Feed(Protocol):
     @property
     def sequence(self) -> int: ...
     @property
+    def created(self) -> str | None: ...
+    @property
     def lag(self) -> int: ...
 
 
@@ -231,6 +233,7 @@ class RevocationView:
         return {
             "state": str(self.state()),
             "replayed": self.replayed,
+            "stream": feed.created if feed else None,
             "sequence": feed.sequence if feed else 0,
             "lag": feed.lag if feed else None,
             "heartbeat_age_seconds": None if beat is None else round(self._monotonic() - beat, 3),

@@ -1,6 +1,7 @@
 """The fast lane: every machine endpoint of auth-svc, by path."""
 
 from auth_svc import discovery, health, openapi, signals
+from auth_svc.admin import Revocations
 from auth_svc.app.parts import Parts
 from auth_svc.backchannel_flow import BackchannelAuthentication
 from auth_svc.code_flow import AuthorizationCode, PushedRequests
@@ -14,6 +15,7 @@ from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.token import ClientCredentials, Refresh, TokenEndpoint
 from auth_svc.userinfo import UserinfoEndpoint
 from auth_svc.wire import Endpoint
+from lib_one.nats import Propagation
 
 
 def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
@@ -145,6 +147,17 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
             {"POST": RevocationEndpoint(parts.ledger, parts.authentication, parts.tokens, parts.revocation)}
         ),
         "/global-token-revocation": Endpoint({"POST": everywhere}),
+        "/admin/revocations": Endpoint(
+            {
+                "POST": Revocations(
+                    parts.ledger,
+                    parts.presented,
+                    parts.revocation,
+                    None if parts.connection is None else Propagation(parts.connection),
+                    settings,
+                )
+            }
+        ),
         "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
         **_signals(parts),
         **probes,

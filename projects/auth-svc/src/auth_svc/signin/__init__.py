@@ -24,6 +24,7 @@ from auth_svc.signin.store import (
     give_back_attempt,
     is_live,
     remember_consent,
+    session_with_id,
     take_attempt,
 )
 
@@ -48,5 +49,6 @@ __all__ = [
     "is_live",
     "network_of",
     "remember_consent",
+    "session_with_id",
     "take_attempt",
 ]

@@ -106,6 +106,12 @@ def is_live(connection: Connection, session_id: str, *, now: datetime) -> bool:
     return _signed_in(connection, _BY_ID.first(connection, session_id=session_id), now) is not None
 
 
+def session_with_id(connection: Connection, session_id: str) -> Session | None:
+    """Find a session by its id, whether it is over or not."""
+    row = connection.execute(_BY_ID, {"session_id": session_id}).first()
+    return None if row is None else _session(row)
+
+
 def end_session(connection: Connection, session_id: str, *, now: datetime) -> bool:
     """End a session. Of several at once exactly one gets True."""
     statement = update(sessions).where(sessions.c.session_id == session_id, sessions.c.ended_at.is_(None))
@@ -187,16 +193,20 @@ def forget_expired(connection: Connection, now: datetime) -> None:
 def _signed_in(connection: Connection, row: Row[Any] | None, now: datetime) -> SignedIn | None:
     if row is None:
         return None
-    session = Session(
-        session_id=row.session_id,
-        user_id=row.user_id,
-        auth_time=row.auth_time,
-        amr=tuple(row.amr.split()),
-        expires_at=row.expires_at,
-    )
+    session = _session(row)
     if row.ended_at is not None or session.expires_at <= now:
         return None
     user = users.find(connection, session.user_id)
     if user is None or not user.may_continue(session.auth_time):
         return None
     return SignedIn(session, user)
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(
+        session_id=row.session_id,
+        user_id=row.user_id,
+        auth_time=row.auth_time,
+        amr=tuple(row.amr.split()),
+        expires_at=row.expires_at,
+    )

@@ -1,8 +1,8 @@
 """The bus: NATS with JetStream. The nats library is imported in this package alone.
 
 `NatsConnection` connects for ever, `JetStreamBus` publishes and consumes, `DeadLetters` keeps what a consumer gave up,
-`replay` sets a consumer back, `Follower` keeps a stream's content in memory, `Presence` tells who runs, `TOPOLOGY` is
-the table of streams, `EmbeddedServer` is the nats-server itself.
+`replay` sets a consumer back, `Follower` keeps a stream's content in memory, `Presence` tells who runs, `Propagation`
+how far a fact has come, `TOPOLOGY` is the table of streams, `EmbeddedServer` is the nats-server itself.
 """
 
 from importlib import import_module
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from lib_one.nats.follower import Follower
     from lib_one.nats.jetstream import JetStreamBus
     from lib_one.nats.presence import Presence, ServiceInfo, discover
+    from lib_one.nats.propagation import Applied, Propagation, Reach
     from lib_one.nats.replaying import replay
     from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY, migrate
 
 __all__ = [
     "APP_PROJECTOR",
     "TOPOLOGY",
+    "Applied",
     "DeadLetter",
     "DeadLetters",
     "DeadMessage",
@@ -30,6 +32,8 @@ __all__ = [
     "LetterPage",
     "NatsConnection",
     "Presence",
+    "Propagation",
+    "Reach",
     "ServiceInfo",
     "discover",
     "migrate",
@@ -39,6 +43,7 @@ __all__ = [
 _HOME = {
     "APP_PROJECTOR": "topology",
     "TOPOLOGY": "topology",
+    "Applied": "propagation",
     "DeadLetter": "dead_letters",
     "DeadLetters": "dead_letters",
     "DeadMessage": "dead_letters",
@@ -48,6 +53,8 @@ _HOME = {
     "LetterPage": "dead_letters",
     "NatsConnection": "connection",
     "Presence": "presence",
+    "Propagation": "propagation",
+    "Reach": "propagation",
     "ServiceInfo": "presence",
     "discover": "presence",
     "migrate": "topology",

@@ -52,6 +52,8 @@ class Follower:
         """Whether all that the stream is known to hold is applied. False at once on a lost connection or a gap."""
         self.sequence = 0
         """Stream sequence up to which everything is applied (or does not exist any more)."""
+        self.created: str | None = None
+        """When the stream was made whose sequences those are: one that was made anew counts from the start."""
         self.skipped = 0
         """Messages that could not be read: of an unknown type, or malformed."""
         self._connection = connection
@@ -61,7 +63,6 @@ class Follower:
         self._reset = reset
         self._newest = 0
         self._succeeded = False
-        self._created: str | None = None
 
     @property
     def lag(self) -> int:
@@ -101,7 +102,7 @@ class Follower:
             log.warning("the stream was made anew or went backwards", stream=self._stream, sequence=self.sequence)
             self._reset()
             self.sequence = self._newest = 0
-        self._created = before.created
+        self.created = before.created
         await tail.listen(self._live, above=before.state.last_seq)
         # From here on each new message is told to us, so what the stream holds now is all that can be missing.
         while True:
@@ -167,7 +168,7 @@ class Follower:
 
     def _changed(self, info: StreamInfo, reached: int) -> bool:
         """Whether this is another stream, or an older state of it, than when we had `reached` that sequence."""
-        return self._created is not None and (info.created != self._created or info.state.last_seq < reached)
+        return self.created is not None and (info.created != self.created or info.state.last_seq < reached)
 
     def _take_live(self, tail: Tail, message: Msg, sequence: int) -> None:
         """A live copy has come: apply it if it is the next one, else keep it for the catching up."""

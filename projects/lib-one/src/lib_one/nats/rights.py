@@ -45,7 +45,9 @@ def _service(
 
 
 USERS: tuple[User, ...] = (
-    _service("auth-svc", ("auth.>",), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>", "$SYS.REQ.USER.AUTH")),
+    _service(
+        "auth-svc", ("auth.>", "$SRV.STATS"), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>", "$SYS.REQ.USER.AUTH")
+    ),
     _service(
         "app-svc",
         ("shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),

@@ -11,7 +11,7 @@ import secrets
 import threading
 from base64 import b64decode, urlsafe_b64encode
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256, sha512
@@ -61,6 +61,8 @@ class FakeIssuer:
         """Members that replace those of the metadata document."""
         self.rotate = True
         """Whether a refresh gives a new refresh token and uses up the old one."""
+        self.more: dict[str, Callable[[Asked], Answer]] = {}
+        """What it answers at other paths than an issuer must have."""
         self._now = now
         self._rights: dict[str, dict[str, str]] = {}
         self._opaque: dict[str, dict[str, Any]] = {}
@@ -216,7 +218,7 @@ class FakeIssuer:
             case "/userinfo":
                 claims = self._valid(asked.headers.get("authorization", "").removeprefix("Bearer "))
                 return Answer({"sub": claims["sub"]}) if claims else _error("invalid_token", 401)
-        return Answer("not found", 404)
+        return self.more[asked.path](asked) if asked.path in self.more else Answer("not found", 404)
 
     def _metadata(self) -> dict[str, Any]:
         names = (

@@ -18,6 +18,7 @@ class Asked(msgspec.Struct, frozen=True):
     form: dict[str, str]
     headers: dict[str, str]
     """Names in lower case."""
+    body: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class Server:
                         dict(parse_qsl(parts.query)),
                         dict(parse_qsl(form)),
                         {name.lower(): value for name, value in self.headers.items()},
+                        form,
                     )
                 )
                 is_text = isinstance(answer.body, str)
