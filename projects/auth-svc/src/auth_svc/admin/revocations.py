@@ -114,6 +114,8 @@ class Revocations:
             UnknownIdentifier: there is no such person, sign-in or client.
             SubjectError: it cannot be an id.
         """
+        if wanted.kind == "subject":
+            return self._plan_person(connection, wanted.id, by=by)
         id_, now, revocation = wanted.id, self._ledger.now(), self._revocation
         match wanted.kind:
             case "token":
@@ -125,13 +127,11 @@ class Revocations:
             case "session":
                 fact = facts.SessionRevoked(session_id=id_, expires_at=now)
                 end = partial(self._end_session, session_id=id_)
-            case "client":
+            case _:
                 if clients.find(connection, id_) is None:
                     raise UnknownIdentifier
                 fact = facts.ClientRevoked(client_id=id_, not_before=now, expires_at=now)
                 end = partial(revocation.revoke_client, client_id=id_)
-            case "subject":
-                return self._plan_person(connection, id_, by=by)
         return id_, (fact.subject(),), end
 
     def _plan_person(
