@@ -108,7 +108,7 @@ def is_live(connection: Connection, session_id: str, *, now: datetime) -> bool:
 
 def session_with_id(connection: Connection, session_id: str) -> Session | None:
     """Find a session by its id, whether it is over or not."""
-    row = connection.execute(_BY_ID, {"session_id": session_id}).first()
+    row = _BY_ID.first(connection, session_id=session_id)
     return None if row is None else _session(row)
 
 
