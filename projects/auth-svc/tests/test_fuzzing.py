@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from auth_svc.testing import CHALLENGE, LOOPBACK, SECRET, VERIFIER, browsing
 from lib_one.http import Response
 
-FIRE = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FIRE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 # What anything may look like: text with all of Unicode that UTF-8 has, JSON, and what is nearly a JWT.
@@ -202,7 +202,7 @@ def test_logout_request_of_a_stranger(living: Any, method: str) -> None:
 def test_form_of_a_stranger_at_every_machine_endpoint(living: Any) -> None:
     paths = endpoints(living)
 
-    @settings(FIRE, max_examples=300)
+    @settings(FIRE, max_examples=150)
     @given(
         path=st.sampled_from(paths),
         form=machine_forms,
@@ -280,7 +280,7 @@ def test_registration_of_a_stranger_rfc7591_3_2_2(living: Any) -> None:
         check_machine(answer)
         return answer
 
-    @settings(FIRE, max_examples=200)
+    @settings(FIRE, max_examples=100)
     @given(said=st.fixed_dictionaries({}, optional=METADATA))
     def near(said: dict[str, Any]) -> None:
         answer = register(json.dumps(said))
@@ -323,7 +323,7 @@ def test_authorization_header_of_a_stranger(living: Any) -> None:
     odd = st.builds(lambda scheme, rest: scheme + rest, schemes, header_bytes)
     tokens = st.builds(lambda scheme, token: scheme + token.encode("ascii", "ignore"), schemes, jwts)
 
-    @settings(FIRE, max_examples=300)
+    @settings(FIRE, max_examples=150)
     @given(path=st.sampled_from(paths), header=st.one_of(basic, odd, tokens))
     def near(path: str, header: bytes) -> None:
         form = urlencode({"grant_type": "client_credentials", "token": "x"})

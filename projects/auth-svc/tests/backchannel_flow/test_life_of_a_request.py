@@ -114,5 +114,5 @@ def test_life_of_a_request(living: Any) -> None:
 
     living.run(living.house.app.ledger.database.work(unit))
     run_state_machine_as_test(
-        lambda: LifeOfARequest(living), settings=settings(max_examples=30, stateful_step_count=20, deadline=None)
+        lambda: LifeOfARequest(living), settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
     )

@@ -112,5 +112,5 @@ class LifeOfACode(RuleBasedStateMachine):
 
 def test_life_of_a_code(living: Any) -> None:
     run_state_machine_as_test(
-        lambda: LifeOfACode(living), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        lambda: LifeOfACode(living), settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
     )

@@ -157,4 +157,4 @@ class LifeOfADevice(RuleBasedStateMachine):
 
 
 TestLifeOfADevice = LifeOfADevice.TestCase
-TestLifeOfADevice.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLifeOfADevice.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)

@@ -14,6 +14,8 @@ from lib_one.testing import Clock
 
 
 async def rotate(house: House, algorithm: str = "ES256", *, announced: timedelta = ANNOUNCED) -> str:
+    """Add a key; later than the one before, since of two that begin at the same moment either may sign."""
+    house.clock.advance(timedelta(seconds=1))
     private = jose.generate(algorithm)
     added = await house.app.ledger.database.work(
         lambda c: house.app.rotation.add(c, private, algorithm, active_at=house.clock() + announced)

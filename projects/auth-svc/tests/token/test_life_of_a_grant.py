@@ -115,5 +115,5 @@ class LifeOfAGrant(RuleBasedStateMachine):
 
 def test_life_of_a_grant(living: Any) -> None:
     run_state_machine_as_test(
-        lambda: LifeOfAGrant(living), settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+        lambda: LifeOfAGrant(living), settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
     )
