@@ -1,16 +1,15 @@
-"""The yardstick: uvicorn as auth-svc runs it, with an application that answers a constant.
+"""The yardstick: a bare uvicorn, with the loop and the parser of auth-svc, and an application that answers a constant.
 
 A machine that others use has no speed of its own. What a request costs, divided by what it costs here at the same time,
 is a figure that can be compared.
 """
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
+import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from auth_svc.server import bind, serve
 from deploy.processes import Process
 from lib_one.testing import free_port
 
@@ -32,4 +31,15 @@ def yardstick(logs: Path) -> tuple[str, Process]:
 
 
 if __name__ == "__main__":
-    serve(constant, bind("127.0.0.1", int(sys.argv[1])), while_running=nullcontext())
+    uvicorn.run(
+        constant,
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )

@@ -18,6 +18,7 @@ import pydantic
 import typer.main
 
 import app_svc.__main__
+import app_svc.app  # with its metrics
 import app_svc.errors
 import app_svc.settings
 import auth_svc.__main__
@@ -37,6 +38,7 @@ import lib_two.errors
 from lib_one import catalogue
 from lib_one.event import Contract
 from lib_one.event import contracts as registered
+from lib_one.observe import defined
 
 DOCS = Path(__file__).resolve().parent
 FIXTURES = DOCS.parent / "projects" / "lib-one" / "tests" / "fixtures" / "contracts"
@@ -110,6 +112,27 @@ def asyncapi() -> str:
 
 def _schema(contract: type[Contract]) -> str:
     return json.dumps(catalogue.schema(contract), indent=2, ensure_ascii=False) + "\n"
+
+
+def metrics() -> str:
+    """Every metric of both services."""
+    lines = [
+        "# Metrics",
+        "",
+        "What `GET /metrics` of both services tells [Prometheus](../how-to/observe.md). Durations are in seconds.",
+        "What cannot be read at the moment, because the database or the bus is away, is left out. Beside these are",
+        "`process_…`: memory, CPU time, open files, start.",
+        "",
+    ]
+    services = {"auth_svc": "auth-svc", "app_svc": "app-svc", "lib_two": "app-svc", "lib_one": "both services"}
+    for title in ("both services", "auth-svc", "app-svc"):
+        lines += [f"## Of {title}", "", "| metric | kind | labels | |", "| --- | --- | --- | --- |"]
+        for one in sorted(defined(), key=lambda one: one.name):
+            if services.get(one.module.partition(".")[0]) == title:
+                labels = ", ".join(f"`{label}`" for label in one.labels)
+                lines.append(f"| `{one.name}` | {one.kind} | {labels} | {one.words} |".replace("|  |", "| |"))
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _type_name(annotation: Any) -> str:
@@ -406,6 +429,7 @@ PROGRAMS: tuple[tuple[str, str, type[Any]], ...] = (
 PAGES: dict[str, Callable[[], str]] = {
     "reference/events.md": events,
     "reference/asyncapi.json": asyncapi,
+    "reference/metrics.md": metrics,
     "reference/settings.md": settings,
     "reference/cli.md": commands,
     "reference/errors.md": errors,

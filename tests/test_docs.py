@@ -17,6 +17,7 @@ import app_svc.settings
 import auth_svc.app
 import auth_svc.settings
 from cli_proj.csv_import import mapping
+from lib_one.observe import defined
 from lib_one.testing import RecordingBus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,3 +180,17 @@ def test_mapping_of_the_how_to_is_one(tmp_path: Path) -> None:
     file = tmp_path / "map.toml"
     file.write_text(blocks[0])
     assert mapping.read_mapping(file).rule("promised_at") == "latest"
+
+
+def test_alerts_are_about_metrics_that_exist() -> None:
+    page = (DOCS / "how-to" / "observe.md").read_text()
+    (group,) = yaml.safe_load((DOCS / "examples" / "alerts.yml").read_text())["groups"]
+    known = {f"{one.name}{suffix}" for one in defined() for suffix in ("", "_bucket", "_count", "_sum")}
+    for rule in group["rules"]:
+        assert f"`{rule['alert']}`" in page
+        names = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", re.sub(r'"[^"]*"|histogram_quantile', "", rule["expr"])))
+        assert names
+        assert names <= known, rule["alert"]
+    asked = yaml.safe_load((DOCS / "examples" / "prometheus.yml").read_text())["scrape_configs"]
+    ports = {int(job["static_configs"][0]["targets"][0].partition(":")[2]) for job in asked}
+    assert ports == {auth_svc.settings.Settings().port, app_svc.settings.Settings().port}

@@ -72,9 +72,10 @@ async def test_a_request_and_what_the_timeline_makes_of_it_are_one_trace(live, c
         await asyncio.to_thread(exporting.__exit__, None, None, None)
     assert collector.services == {"app-svc"}
     spans = {span.name: span for span in collector.spans if span.trace_id.hex() == TRACE_ID}
-    assert set(spans) == {"POST /shipments", "app_svc__timeline"}
-    request, handling = spans["POST /shipments"], spans["app_svc__timeline"]
+    assert set(spans) == {"POST /shipments", "GET 127.0.0.1", "app_svc__timeline"}
+    request, handling, keys = spans["POST /shipments"], spans["app_svc__timeline"], spans["GET 127.0.0.1"]
     assert (request.kind, handling.kind) == (Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER)
+    assert (keys.kind, keys.parent_span_id) == (Span.SPAN_KIND_CLIENT, request.span_id), "of the issuer"
     assert request.parent_span_id.hex() == "00f067aa0ba902b7"
     assert handling.parent_span_id == request.span_id
     assert {one.key: one.value.int_value for one in request.attributes}["http.response.status_code"] == 201

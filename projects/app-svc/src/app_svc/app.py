@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app_svc import dead_letters, web
 from app_svc.bus import SERVICE, connection_to_bus
+from app_svc.metrics import metrics
 from app_svc.settings import Settings, secret
 from app_svc.shipments import ShipmentViews
 from app_svc.shipments import routes as shipment_routes
@@ -23,8 +24,8 @@ from lib_one import http
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Now, utc_now
 from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, Presence
-from lib_one.observe import Observed, Traffic, get_logger
-from lib_one.sql import Database, DatabaseError, Outbox, Relay, open_database
+from lib_one.observe import CONTENT_TYPE, Observed, Traffic, get_logger
+from lib_one.sql import STUCK, Database, DatabaseError, Outbox, Relay, open_database
 from lib_two import fastapi as tokens
 from lib_two.guard import Guard
 from lib_two.revocation import RevocationView
@@ -40,6 +41,7 @@ class AppService:
 
     def __init__(self, settings: Settings, *, now: Now = utc_now) -> None:
         self.settings = settings
+        self.now = now
         self.traffic = Traffic()
         self.database = open_database(settings.database_url)
         self.connection = connection_to_bus(settings)
@@ -90,6 +92,18 @@ class AppService:
             self.api.router.routes.extend(routes.routes)
         self.api.add_api_route("/health", self._health, methods=["GET"], tags=["operation"])
         self.api.add_api_route("/ready", self._ready, methods=["GET"], tags=["operation"])
+        self.metrics = metrics(
+            database=self.database,
+            relay=self.relay,
+            traffic=self.traffic,
+            bus=self.bus,
+            guard=self.guard,
+            feed=self.feed,
+            most_streams=settings.live_streams,
+            now=now,
+        )
+        if settings.shows_metrics:
+            self.api.add_api_route("/metrics", self._metrics, methods=["GET"], tags=["operation"])
         self.api.openapi = self._openapi  # type: ignore[method-assign]
 
     @asynccontextmanager
@@ -126,14 +140,26 @@ class AppService:
         """The process answers."""
         return web.json_response({"status": "ok"})
 
+    async def _metrics(self) -> Response:
+        """What this process counts and measures, for Prometheus. A proxy must not publish it."""
+        return Response(await self.metrics.text(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)
+
     async def _ready(self) -> Response:
-        """Whether requests can be served: 200 or 503, with the state of each part. The bus may be away."""
+        """Whether requests can be served: 200 or 503, with the state of each part; `missing` names what is not right.
+
+        The bus may be away: then events wait in the outbox, and the issuer is asked about tokens.
+        """
         connected = self.connection.connected
         checks: dict[str, dict[str, Any]] = {"database": {"ok": True}, "bus": {"ok": connected}}
         try:
             self.database.lookup(tracking_store.position)
-            pending = await self.relay.pending()
-            checks["outbox"] = {"ok": connected or pending == 0, "pending": pending}
+            backlog = await self.relay.backlog()
+            age = backlog.age(self.now())
+            checks["outbox"] = {
+                "ok": age < STUCK,
+                "pending": backlog.events,
+                "oldest_seconds": round(age.total_seconds(), 3),
+            }
         except DatabaseError as error:
             checks["database"] = {"ok": False, "reason": str(error)}
         checks["timeline"] = await self._timeline()
@@ -143,6 +169,7 @@ class AppService:
             "service": SERVICE,
             "version": self.api.version,
             "status": "ready" if ready else "not_ready",
+            "missing": [name for name, check in checks.items() if not check["ok"]],
             "checks": checks,
         }
         return web.json_response(body, 200 if ready else 503, {"Cache-Control": "no-store"})

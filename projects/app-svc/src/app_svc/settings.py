@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     simulator_seed: int | None = None
     """Makes the simulator's choices the same in every run; by default they differ."""
 
+    metrics: bool | None = None
+    """Whether `/metrics` answers, for Prometheus. Unset: where `APP_SVC_RESOURCE` is a loopback address alone. It tells
+    how the service is used and has no sign-in, so a proxy must not publish it."""
+
     otlp_endpoint: Annotated[str | None, Field(pattern="^https?://.")] = None
     """Address of a collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; none sends nothing. Needs the
     extra `otel`."""
@@ -95,6 +99,11 @@ class Settings(BaseSettings):
             if url.scheme == "http" and not _loopback(url.hostname):
                 raise ValueError(f"{PREFIX}{name.upper()} must begin with https://: http is for this machine alone")
         return self
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether `/metrics` answers."""
+        return _loopback(urlsplit(self.resource).hostname or "") if self.metrics is None else self.metrics
 
 
 def _loopback(host: str) -> bool:

@@ -6,11 +6,15 @@ from importlib.metadata import version
 from auth_svc import keys
 from auth_svc.db import Ledger
 from auth_svc.wire import Endpoint, Request, Response, json_response
-from lib_one.sql import DatabaseError, Relay
+from lib_one.sql import STUCK, DatabaseError, Relay
 
 
 def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -> dict[str, Endpoint]:
-    """Return the two paths. The bus is reported, not required: without it, events wait in the outbox."""
+    """Return the two paths.
+
+    `missing` names every part that is not as it should be. Bus and outbox are reported and not required: without the
+    bus, events wait in the outbox, and one that has waited for long says that something is wrong with it.
+    """
 
     async def health(_request: Request) -> Response:
         return json_response({"status": "ok"})
@@ -18,10 +22,15 @@ def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -
     async def ready(_request: Request) -> Response:
         checks: dict[str, dict[str, object]] = {"bus": {"ok": bus_connected()}}
         try:
-            pending = await relay.pending()
+            backlog = await relay.backlog()
             signing = await ledger.database.read(keys.count)
             checks["database"] = {"ok": True}
-            checks["outbox"] = {"ok": True, "pending": pending}
+            age = backlog.age(ledger.now())
+            checks["outbox"] = {
+                "ok": age < STUCK,
+                "pending": backlog.events,
+                "oldest_seconds": round(age.total_seconds(), 3),
+            }
             checks["keys"] = {"ok": signing > 0, "count": signing}
         except DatabaseError as error:
             checks["database"] = {"ok": False, "error": type(error).__name__}
@@ -31,6 +40,7 @@ def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -
                 "service": "auth-svc",
                 "version": version("auth-svc"),
                 "status": "ready" if good else "not_ready",
+                "missing": [name for name, check in checks.items() if not check["ok"]],
                 "checks": checks,
             },
             status=200 if good else 503,

@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     log_json: bool | None = None
     """Logs as JSON lines (`true`) or for people (`false`); unset: JSON unless stderr is a terminal."""
 
+    metrics: bool | None = None
+    """Whether `/metrics` answers, for Prometheus. Unset: on a loopback issuer alone. It tells how the service is used
+    and has no sign-in, so a proxy must not publish it."""
+
     otlp_endpoint: str | None = Field(default=None, pattern="^https?://.")
     """Address of a collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; none sends nothing. Needs the
     extra `otel`."""
@@ -252,6 +256,11 @@ class Settings(BaseSettings):
             if not self.loopback and urlsplit(self.mtls_url).scheme != "https":
                 raise ValueError(f"{PREFIX}MTLS_URL: must be https, as the issuer is")
         return self
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether `/metrics` answers."""
+        return self.loopback if self.metrics is None else self.metrics
 
     @property
     def loopback(self) -> bool:

@@ -23,16 +23,23 @@ async def test_a_base_url_and_headers_are_used_for_every_request() -> None:
 
 async def test_the_trace_of_the_work_at_hand_is_carried_on() -> None:
     seen: list[str | None] = []
+    ended: list[trace.Ended] = []
 
     def remember(request: http.Request) -> http.Response:
         seen.append(request.headers.get("traceparent"))
-        return http.Response(200)
+        return http.Response(404)
 
     async with http.client(transport=http.MockTransport(remember)) as client:
         await client.get("http://issuer.example/")
+        trace.export_to(ended.append)
         with trace.span("work", trace.CONSUMER) as work:
-            await client.get("http://issuer.example/")
-    assert seen == [None, str(work.context)]
+            await client.get("http://issuer.example/path?code=secret")
+        trace.export_to(None)
+    asked = ended[0]
+    assert seen == [None, str(asked.context)]
+    assert (asked.context.trace_id, asked.parent_id) == (work.context.trace_id, work.context.span_id)
+    assert (asked.name, asked.kind, asked.failed) == ("GET issuer.example", trace.CLIENT, True)
+    assert "secret" not in str(ended)
 
 
 async def test_a_redirect_is_not_followed_because_a_token_must_not_travel() -> None:

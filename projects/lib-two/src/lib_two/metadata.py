@@ -108,6 +108,11 @@ class IssuerMetadata:
         self._document = _Document(self._fetch_document, monotonic)
         self._keys = _Document(self._fetch_keys, monotonic)
 
+    @property
+    def keys_age(self) -> float | None:
+        """Seconds since the keys were fetched; None before."""
+        return None if self._keys.value is None else self._keys.age()
+
     async def document(self) -> Mapping[str, Any]:
         """The metadata. Its `issuer` is identical to the one that was asked for (RFC 8414 section 3.3).
 

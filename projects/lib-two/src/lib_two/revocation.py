@@ -26,6 +26,7 @@ from lib_one.contracts.revocation import (
     TokenRevoked,
 )
 from lib_one.event import Event, Now, utc_now
+from lib_one.observe import Histogram
 from lib_two.validation import Claims
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ class RevocationView:
         self._heartbeat_at: float | None = None
         self._replayed = False
         self._latency: float | None = None
+        self.applied = Histogram()
+        """Seconds from each revocation to its being applied here; two clocks."""
         self._by_kind = {kind: _Entries() for kind in KINDS}
         # Of these two kinds, by id: tokens issued up to then are refused.
         self._not_before: dict[str, dict[str, datetime]] = {"subjects": {}, "clients": {}}
@@ -185,6 +188,7 @@ class RevocationView:
         # What is published again, after a loss or a doubt, is old and was known: it says nothing about the way here.
         if new and self._feed is not None and self._feed.caught_up:
             self._latency = (self._now() - event.time).total_seconds()
+            self.applied.observe(self._latency)
 
     def state(self) -> State:
         """How far the view can be relied on at this moment."""

@@ -1,6 +1,6 @@
 """The fast lane: every machine endpoint of auth-svc, by path."""
 
-from auth_svc import discovery, health, openapi, signals
+from auth_svc import discovery, health, metrics, openapi, signals
 from auth_svc.admin import Revocations
 from auth_svc.app.parts import Parts
 from auth_svc.backchannel_flow import BackchannelAuthentication
@@ -165,10 +165,13 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
     path = settings.path
     endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
     # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
+    if settings.shows_metrics:
+        numbers = metrics.metrics(parts.ledger, parts.relay, parts.traffic, parts.passwords, parts.jetstream)
+        probes["/metrics"] = metrics.endpoint(numbers)
     endpoints |= probes | discovery.endpoints(metadata, parts.keys, parts.resources, path=path)
     endpoints[f"/.well-known/ssf-configuration{path}"] = signals.configuration(settings.issuer)
     endpoints[f"{path}/openapi.json"] = openapi.endpoint(
-        settings.issuer, path=path, grant_types=token_endpoint.grant_types
+        settings.issuer, path=path, grant_types=token_endpoint.grant_types, metrics=settings.shows_metrics
     )
     return endpoints
 

@@ -130,9 +130,10 @@ class Parts:
         )
 
         self.connection: NatsConnection | None = None
+        self.jetstream: JetStreamBus | None = None
         if bus is None:
             self.connection = connection_to_bus(settings)
-            bus = JetStreamBus(self.connection, replicas=settings.nats_replicas)
+            bus = self.jetstream = JetStreamBus(self.connection, replicas=settings.nats_replicas)
         self.door: BusDoor | None = None
         if self.connection is not None and settings.nats_door_keys is not None:
             self.door = BusDoor(

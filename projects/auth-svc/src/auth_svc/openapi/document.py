@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from auth_svc.openapi.operations import metadata, operations
+from auth_svc.openapi.operations import metadata, operations, scrape
 from auth_svc.openapi.parts import Json, schemas
 from auth_svc.openapi.signals import transmitter_configuration
 from auth_svc.wire import Endpoint, Fixed
@@ -26,13 +26,16 @@ _SECURITY: Json = {
 _ABOUT = "The endpoints for programs. Who a client is, its form says unless a header or a certificate does."
 
 
-def endpoint(issuer: str, *, path: str, grant_types: Iterable[str]) -> Endpoint:
-    """Return what answers /openapi.json; `path` is the issuer's, `grant_types` those of /token."""
-    content = msgspec.json.encode(_document(issuer, path=path, grant_types=grant_types))
+def endpoint(issuer: str, *, path: str, grant_types: Iterable[str], metrics: bool) -> Endpoint:
+    """Return what answers /openapi.json.
+
+    `path` is the issuer's, `grant_types` those of /token; with `metrics` there is /metrics.
+    """
+    content = msgspec.json.encode(_document(issuer, path=path, grant_types=grant_types, metrics=metrics))
     return Fixed(lambda: content, _HEADERS)
 
 
-def _document(issuer: str, *, path: str, grant_types: Iterable[str]) -> Json:
+def _document(issuer: str, *, path: str, grant_types: Iterable[str], metrics: bool) -> Json:
     """Paths are whole ones, below the host: some of an issuer with a path stand outside of it."""
     table = operations(grant_types)
     paths = {f"{path}{name}": item for name, item in table.items()}
@@ -43,6 +46,8 @@ def _document(issuer: str, *, path: str, grant_types: Iterable[str]) -> Json:
         for probe in ("/health", "/ready"):
             operation = table[probe]["get"]
             paths[probe] = {"get": operation | {"operationId": f"{operation['operationId']}AtRoot"}}
+    if metrics:
+        paths["/metrics"] = {"get": scrape()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "auth-svc", "version": version("auth-svc"), "description": _ABOUT},

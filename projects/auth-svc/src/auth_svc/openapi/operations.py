@@ -342,7 +342,13 @@ def _health() -> Json:
 
 
 def _ready() -> Json:
-    states = record(service=TEXT, version=TEXT, status={"enum": ["ready", "not_ready"]}, checks={"type": "object"})
+    states = record(
+        service=TEXT,
+        version=TEXT,
+        status={"enum": ["ready", "not_ready"]},
+        checks={"type": "object"},
+        missing={"type": "array", "items": TEXT},
+    )
     return {
         "operationId": "ready",
         "tags": ["operation"],
@@ -359,6 +365,16 @@ def metadata(name: str) -> Json:
         "tags": ["discovery"],
         "summary": "What clients must know (RFC 8414, OpenID Connect Discovery)",
         "responses": {"200": answer("The metadata.", known, kept=True)},
+    }
+
+
+def scrape() -> Json:
+    """The metrics stand at the root alone, where they are on."""
+    return {
+        "operationId": "getMetrics",
+        "tags": ["operation"],
+        "summary": "What this process counts and measures, for Prometheus",
+        "responses": {"200": {"description": "The metrics.", "content": {"text/plain": {"schema": TEXT}}}},
     }
 
 

@@ -38,8 +38,10 @@ class Passwords:
         _give_memory_back()
         self._hasher = hasher or argon2id()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
-        self._limit = workers + queue
-        self._under_way = 0
+        self.limit = workers + queue
+        """Checks that may be under way or wait at a time; one more is refused."""
+        self.under_way = 0
+        """Checks that are under way or wait."""
         self._nobody = _hash_of_nobody(self._hasher)
 
     async def authenticate(self, username: str, password: str) -> store.User | None:
@@ -65,13 +67,13 @@ class Passwords:
     @contextmanager
     def _place(self) -> Iterator[None]:
         """One of the places in the queue, from before the first thing that waits."""
-        if self._under_way >= self._limit:
+        if self.under_way >= self.limit:
             raise TemporarilyUnavailable("password queue is full")
-        self._under_way += 1
+        self.under_way += 1
         try:
             yield
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     async def _in_thread[*Args, T](self, work: Callable[[*Args], T], *arguments: *Args) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)

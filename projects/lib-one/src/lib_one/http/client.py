@@ -1,8 +1,10 @@
 """The client for addresses that an operator gave."""
 
-from httpx import AsyncBaseTransport, AsyncClient, Limits, Request, Timeout
+from typing import Any
 
-from lib_one.trace import traceparent
+from httpx import AsyncBaseTransport, AsyncClient, Limits, Request, Response, Timeout
+
+from lib_one import trace
 
 CONNECT_TIMEOUT = 3.0
 """Seconds to reach a server. It answers at once or it is away: waiting longer only fills queues."""
@@ -26,7 +28,7 @@ def client(
         headers: Sent with every request.
         transport: What carries the requests instead of the network: an ASGI app in a test.
     """
-    return AsyncClient(
+    return _Client(
         base_url=base_url,
         timeout=Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         limits=Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
@@ -34,11 +36,23 @@ def client(
         transport=transport,
         follow_redirects=False,
         trust_env=False,
-        event_hooks={"request": [_carry_trace]},
     )
 
 
-async def _carry_trace(request: Request) -> None:
-    here = traceparent()
-    if here is not None:
-        request.headers["traceparent"] = here
+class _Client(AsyncClient):
+    """Makes each request a span of the work at hand. Where there is none, it begins no trace."""
+
+    async def send(self, request: Request, **options: Any) -> Response:
+        """See `httpx.AsyncClient.send`."""
+        if trace.current() is None:
+            return await super().send(request, **options)
+        attributes: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "server.address": request.url.host,
+        }
+        with trace.span(f"{request.method} {request.url.host}", trace.CLIENT, attributes=attributes) as work:
+            request.headers["traceparent"] = str(work.context)
+            response = await super().send(request, **options)
+            attributes["http.response.status_code"] = response.status_code
+            work.failed = response.is_error
+        return response

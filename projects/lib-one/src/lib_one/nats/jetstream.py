@@ -48,7 +48,7 @@ class JetStreamBus(Bus):
         backoff: Sequence[timedelta] = BACKOFF,
         publish_timeout: float = PUBLISH_TIMEOUT,
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._replicas = replicas
         self._backoff = tuple(backoff)
         self._publish_timeout = publish_timeout
@@ -114,7 +114,7 @@ class JetStreamBus(Bus):
         return (await self._ready()).session
 
     async def _look(self, publisher: Publisher) -> None:
-        publisher.streams = await topology.look(publisher.session, service=self._connection.name)
+        publisher.streams = await topology.look(publisher.session, service=self.connection.name)
         publisher.looked_at = asyncio.get_running_loop().time()
 
     async def _patiently_ready(self) -> Publisher:
@@ -128,12 +128,12 @@ class JetStreamBus(Bus):
         """The publisher of the session that lives. The topology stands."""
         pause, told = FIRST_PAUSE, ""
         while True:
-            session = await self._connection.session()
+            session = await self.connection.session()
             async with self._making:
                 if self._publisher is not None and self._publisher.session is session:
                     return self._publisher
                 try:
-                    await topology.ensure(session, service=self._connection.name, replicas=self._replicas)
+                    await topology.ensure(session, service=self.connection.name, replicas=self._replicas)
                     publisher = Publisher(session)
                     await self._look(publisher)
                     await publisher.start()

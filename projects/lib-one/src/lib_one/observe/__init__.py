@@ -7,10 +7,21 @@ put into words when they are scraped, and OpenTelemetry is imported when it is o
 
 from lib_one.observe.export import NoExporterError, traces_exported
 from lib_one.observe.logs import HIDDEN, configure_logging, get_logger, hide_secrets
-from lib_one.observe.metrics import Definition, Histogram, Metrics, Moment, counter, defined, gauge, histogram
+from lib_one.observe.metrics import (
+    CONTENT_TYPE,
+    Definition,
+    Histogram,
+    Metrics,
+    Moment,
+    counter,
+    defined,
+    gauge,
+    histogram,
+)
 from lib_one.observe.traffic import Observed, Traffic, end_request
 
 __all__ = [
+    "CONTENT_TYPE",
     "HIDDEN",
     "Definition",
     "Histogram",

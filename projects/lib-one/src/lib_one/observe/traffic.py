@@ -82,9 +82,9 @@ class Observed:
         self._traffic.under_way += 1
         try:
             await self._application(scope, receive, watch)
+            work.leave()  # not after an exception: whoever logs that does so in the same task
         finally:
             self._traffic.under_way -= 1
-            work.leave()
             # What no route answers is one of them, whatever strangers ask for.
             route = getattr(scope.get("route"), "path", "none")
             self._traffic.count(route, scope["method"], status, seconds or perf_counter() - began)

@@ -19,9 +19,11 @@ from lib_one.sql.insert_once import InsertOnce
 from lib_one.sql.migration import create_inbox, create_outbox, upgrade
 from lib_one.sql.outbox import Outbox
 from lib_one.sql.prepared import Prepared
-from lib_one.sql.relay import Relay
+from lib_one.sql.relay import STUCK, Backlog, Relay
 
 __all__ = [
+    "STUCK",
+    "Backlog",
     "Database",
     "DatabaseClosedError",
     "DatabaseError",

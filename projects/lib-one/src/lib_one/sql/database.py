@@ -51,6 +51,8 @@ class Database(ABC):
     dialect: Dialect
 
     def __init__(self) -> None:
+        self.under_way = 0
+        """Units of work that wait for their turn or run at this moment."""
         self._urgent_callbacks: list[Callable[[], None]] = []
         self._normal_callbacks: list[Callable[[], None]] = []
 

@@ -105,7 +105,11 @@ class PostgresDatabase(Database):
         self._refuse_if_closed()
         loop = asyncio.get_running_loop()
         # In the caller's context, so that what is recorded belongs to the caller's trace.
-        return await loop.run_in_executor(self._workers, copy_context().run, self._work, fn, loop)
+        self.under_way += 1
+        try:
+            return await loop.run_in_executor(self._workers, copy_context().run, self._work, fn, loop)
+        finally:
+            self.under_way -= 1
 
     async def read[T](self, fn: WorkFunction[T]) -> T:
         """See `Database.read`."""

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from lib_one.bus import Bus, Stored
 from lib_one.errors import BusUnavailableError, MalformedEventError, SubjectError
 from lib_one.event import Event, Message, Now
+from lib_one.observe import Histogram
 from lib_one.sql.bookmarks import Bookmarks, advance
 from lib_one.sql.database import Database
 from lib_one.sql.errors import DatabaseError
@@ -38,11 +39,20 @@ BACK_OFF = (0.1, 2.0)
 """Seconds to wait after a first and after many failures."""
 TRIES = 6
 """Refusals, other than the bus being away, after which a fact is put aside."""
+STUCK = timedelta(seconds=60)
+"""When the first fact has waited for so long, something is wrong."""
 PRUNE_EVERY = 600.0
 """Seconds between two rounds of pruning."""
 _PRUNE_BATCH = 1000
 
-_COLUMNS = (outbox.c.position, outbox.c.aggregate, outbox.c.subject, outbox.c.headers, outbox.c.body)
+_COLUMNS = (
+    outbox.c.position,
+    outbox.c.aggregate,
+    outbox.c.subject,
+    outbox.c.headers,
+    outbox.c.body,
+    outbox.c.recorded_at,
+)
 _waiting = outbox.c.sent_at.is_(None) & outbox.c.refused_at.is_(None)
 _next = {
     urgent: Prepared(
@@ -57,10 +67,23 @@ _delete = Prepared(delete(outbox).where(outbox.c.position == bindparam("p")))
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
 
 
+class Backlog(NamedTuple):
+    """What waits in the outbox."""
+
+    events: int
+    oldest_at: datetime | None
+    """When the first of them was recorded."""
+
+    def age(self, now: datetime) -> timedelta:
+        """How long the first of them has waited."""
+        return timedelta() if self.oldest_at is None else max(now - self.oldest_at, timedelta())
+
+
 class _Row(NamedTuple):
     position: int
     aggregate: str
     message: Message
+    recorded_at: datetime
 
 
 class _Lane:
@@ -104,6 +127,10 @@ class Relay:
         """Facts that the bus has acknowledged to this relay."""
         self.refused = 0
         """Facts that the bus refused for good: they are put aside, with the error."""
+        self.lag = Histogram()
+        """Seconds from the recording of each to its acknowledgement."""
+        self.working = False
+        """Whether this relay is the one that works."""
         self._database = database
         self._bus = bus
         self._now = now
@@ -126,6 +153,15 @@ class Relay:
         statement = select(func.count()).select_from(outbox).where(_waiting)
         return await self._database.read(lambda connection: connection.execute(statement).scalar_one())
 
+    async def backlog(self) -> Backlog:
+        """How many recorded facts have not reached the bus yet, and since when."""
+        return Backlog(await self.pending(), await self._database.read(_oldest))
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to publish or to read failed."""
+        return self.working and (self._urgent.failures > 0 or self._normal.failures > 0)
+
     async def prune(self) -> int:
         """Forget the facts that were sent longer ago than `keep`; returns how many."""
         before = self._now() - self._keep
@@ -146,10 +182,14 @@ class Relay:
         self._urgent.idle.clear()
         if self._pulse is not None:
             self._pulse.doubt()  # another relay may have worked since
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._serve(self._urgent))
-            tasks.create_task(self._serve(self._normal))
-            tasks.create_task(self._prune_for_ever())
+        self.working = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._serve(self._urgent))
+                tasks.create_task(self._serve(self._normal))
+                tasks.create_task(self._prune_for_ever())
+        finally:
+            self.working = False
 
     async def _serve(self, lane: _Lane) -> None:
         while True:
@@ -205,6 +245,7 @@ class Relay:
     async def _publish(self, lane: _Lane, rows: Sequence[_Row]) -> bool:
         """Publish a batch; true if the lane can go on at once."""
         sent: list[int] = []
+        recorded: list[datetime] = []
         reached: dict[str, int] = {}
         refused: list[tuple[int, str]] = []
         failed: BaseException | None = None
@@ -218,6 +259,7 @@ class Relay:
             for row, result in zip(turn, results, strict=True):
                 if isinstance(result, Stored):
                     sent.append(row.position)
+                    recorded.append(row.recorded_at)
                     if not lane.urgent:
                         reached[result.stream] = max(result.sequence, reached.get(result.stream, 0))
                     lane.refusals.pop(row.position, None)
@@ -232,6 +274,8 @@ class Relay:
             now = self._now()
             await self._database.work(lambda connection: _mark(connection, sent, reached, refused, now))
             self.published += len(sent)
+            for moment in recorded:
+                self.lag.observe((now - moment).total_seconds())
             self.refused += len(refused)
         if failed is not None:
             self._wait_for_bus(lane, failed)
@@ -280,9 +324,18 @@ def _turns(rows: Iterable[_Row]) -> list[list[_Row]]:
 
 def _select(connection: Connection, *, urgent: bool) -> list[_Row]:
     return [
-        _Row(position, aggregate, Message(subject, _decode_headers(headers), body))
-        for position, aggregate, subject, headers, body in _next[urgent].all(connection)
+        _Row(position, aggregate, Message(subject, _decode_headers(headers), body), recorded_at)
+        for position, aggregate, subject, headers, body, recorded_at in _next[urgent].all(connection)
     ]
+
+
+def _oldest(connection: Connection) -> datetime | None:
+    lanes = (
+        select(outbox.c.recorded_at).where(outbox.c.urgent.is_(urgent), _waiting).order_by(outbox.c.position).limit(1)
+        for urgent in (True, False)
+    )
+    found = [connection.execute(lane).scalar() for lane in lanes]
+    return min((moment for moment in found if moment is not None), default=None)
 
 
 def _mark(

@@ -136,7 +136,11 @@ class SqliteDatabase(Database):
         """See `Database.work`."""
         if self._closed:
             raise DatabaseClosedError(str(self.file))
-        return cast("T", await self._writer.submit(fn))
+        self.under_way += 1
+        try:
+            return cast("T", await self._writer.submit(fn))
+        finally:
+            self.under_way -= 1
 
     async def read[T](self, fn: WorkFunction[T]) -> T:
         """See `Database.read`."""
@@ -179,6 +183,7 @@ class SqliteDatabase(Database):
         if self._closed:
             return
         self._closed = True
+        self._writer.hand_over()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
         for link in (self._lookup, *self._reader_links):
