@@ -113,12 +113,42 @@ class Answer[T]:
         self.status = status
 
 
-class Shipments:
-    """Shipments over HTTP, in the name of whoever is signed in."""
+class _Api:
+    """The API over HTTP, in the name of whoever is signed in."""
 
     def __init__(self, session: "Session", app_url: str) -> None:
         self.session = session
         self._base = app_url
+
+    async def _call[T](
+        self,
+        method: str,
+        path: str,
+        type_: type[T],
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
+        timeout: float = 15.0,
+    ) -> Answer[T]:
+        address = self._base + path
+        extra: dict[str, Any] = {"timeout": timeout}
+        if params is not None:
+            extra["params"] = params
+        if json is not None:
+            extra["content"] = msgspec.json.encode(json)
+            extra["headers"] = {"content-type": "application/json"}
+        response = await self.session.request(method, address, **extra)
+        if response.status_code >= 300:
+            raise malformed(address, f"a redirect (status {response.status_code}) was not to be expected")
+        try:
+            raw = msgspec.json.decode(response.content or b"null")
+            return Answer(msgspec.convert(raw, type_), raw, status=response.status_code)
+        except msgspec.MsgspecError as error:
+            raise malformed(address, str(error)) from error
+
+
+class Shipments(_Api):
+    """Shipments: list, show, register, scan."""
 
     @property
     def live_url(self) -> str:
@@ -171,31 +201,51 @@ class Shipments:
             return quote(key, safe="")
         return await self.resolve(key)
 
-    async def _call[T](
-        self,
-        method: str,
-        path: str,
-        type_: type[T],
-        *,
-        params: Mapping[str, str] | None = None,
-        json: Mapping[str, object] | None = None,
-        timeout: float = 15.0,
-    ) -> Answer[T]:
-        address = self._base + path
-        extra: dict[str, Any] = {"timeout": timeout}
-        if params is not None:
-            extra["params"] = params
-        if json is not None:
-            extra["content"] = msgspec.json.encode(json)
-            extra["headers"] = {"content-type": "application/json"}
-        response = await self.session.request(method, address, **extra)
-        if response.status_code >= 300:
-            raise malformed(address, f"a redirect (status {response.status_code}) was not to be expected")
-        try:
-            raw = msgspec.json.decode(response.content)
-            return Answer(msgspec.convert(raw, type_), raw, status=response.status_code)
-        except msgspec.MsgspecError as error:
-            raise malformed(address, str(error)) from error
+
+class DeadMessage(msgspec.Struct, frozen=True):
+    """The message of a dead letter, as far as a list shows it."""
+
+    type: str | None
+    aggregate: str | None
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message that a worker has given up."""
+
+    id: int
+    given_up_at: datetime
+    consumer: str
+    reason: str
+    message: DeadMessage | None
+
+
+class LetterPage(msgspec.Struct, frozen=True):
+    """A part of the list, newest first."""
+
+    letters: list[DeadLetter]
+    before: int | None
+
+
+class DeadLetters(_Api):
+    """Dead letters, for operators."""
+
+    async def page(self, *, consumer: str | None, before: int | None, limit: int) -> Answer[LetterPage]:
+        """One page of the list."""
+        wanted = {"consumer": consumer, "before": before, "limit": limit}
+        parameters = {name: str(value) for name, value in wanted.items() if value is not None}
+        return await self._call("GET", "/admin/dead", LetterPage, params=parameters)
+
+    async def find(self, number: int) -> Answer[DeadLetter]:
+        """One of them, with its message."""
+        return await self._call("GET", f"/admin/dead/{number}", DeadLetter)
+
+    async def replay(self, number: int) -> Answer[DeadLetter]:
+        """Deliver its message to its consumer once more."""
+        return await self._call("POST", f"/admin/dead/{number}/replay", DeadLetter)
+
+    async def drop(self, number: int) -> None:
+        """Forget it."""
+        await self._call("DELETE", f"/admin/dead/{number}", type(None))
 
 
 class _Live(msgspec.Struct, frozen=True):

@@ -46,6 +46,8 @@ class FakeAppService:
         self.events: list[tuple[int, str, dict[str, Any]]] = []
         """What the live feed sends: sequence, kind, data."""
         self.ready: dict[str, Any] = {"database": {"ok": True}, "bus": {"ok": True}}
+        self.letters: list[dict[str, Any]] = []
+        """Dead letters, newest first."""
         self.port = 0
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
@@ -71,6 +73,9 @@ class FakeAppService:
                 service._serve(self)
 
             def do_POST(self) -> None:
+                service._serve(self)
+
+            def do_DELETE(self) -> None:
                 service._serve(self)
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -190,7 +195,38 @@ class FakeAppService:
                 self.scans[scan["scan_id"]] = scan
                 found |= {"status": "in_transit", "last_place": scan["place"]}
                 return (200 if known else 201), {"scan_id": scan["scan_id"], "shipment": found}
+            case _, ["admin", "dead", *rest]:
+                return self._dead(method, rest, query)
         return _problem(404, "There is no such shipment.")
+
+    def _dead(self, method: str, rest: list[str], query: Mapping[str, str]) -> Reply:
+        if not rest:
+            found = [one for one in self.letters if one["id"] < int(query.get("before", sys.maxsize))]
+            found = [one for one in found if query.get("consumer") in (None, one["consumer"])]
+            page = found[: int(query["limit"])]
+            return 200, {"letters": page, "before": page[-1]["id"] if len(page) < len(found) else None}
+        letter = next((one for one in self.letters if one["id"] == int(rest[0])), None)
+        if letter is None:
+            return _problem(404, f"There is no dead letter {rest[0]}.")
+        if method == "GET":
+            return 200, letter
+        if rest[1:] == ["replay"] and letter["message"] is None:
+            return _problem(409, "It cannot be replayed: SHIPMENTS does not have its message 1 any more.")
+        self.letters.remove(letter)
+        return (204, b"") if method == "DELETE" else (200, letter)
+
+    def letter(self, number: int, *, gone: bool = False) -> dict[str, Any]:
+        """A dead letter that is there."""
+        message = {"type": "internal.event-based-svcs.shipment.registered.v1", "aggregate": f"s{number}"}
+        made = {
+            "id": number,
+            "given_up_at": NOW.isoformat(),
+            "consumer": "app_svc__timeline",
+            "reason": "no such country",
+            "message": None if gone else message,
+        }
+        self.letters.insert(0, made)
+        return made
 
     def _find(self, key: str) -> dict[str, Any] | None:
         return next((one for one in self.shipments.values() if key in (one["id"], one["reference"])), None)

@@ -15,7 +15,7 @@ from cli_proj.output import Format, Output
 from cli_proj.settings import Settings
 
 if TYPE_CHECKING:
-    from cli_proj.api import Shipments
+    from cli_proj.api import DeadLetters, Shipments
     from lib_two.oauth_client import OAuthClient
     from lib_two.session import Session
     from lib_two.token_store import TokenStore
@@ -62,6 +62,14 @@ class Workbench:
 
         async with self.session() as session:
             yield Shipments(session, self.settings.app_url)
+
+    @asynccontextmanager
+    async def dead_letters(self) -> "AsyncIterator[DeadLetters]":
+        """The dead letters of app-svc, for whoever is signed in."""
+        from cli_proj.api import DeadLetters
+
+        async with self.session() as session:
+            yield DeadLetters(session, self.settings.app_url)
 
 
 def run[T](work: Coroutine[Any, Any, T]) -> T:
