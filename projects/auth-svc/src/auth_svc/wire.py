@@ -26,7 +26,7 @@ from auth_svc.errors import (
 from auth_svc.protocol import resource_identifier
 from lib_one.observe import Traffic, end_request, get_logger
 from lib_one.sql import DatabaseUnavailableError
-from lib_one.trace import Span
+from lib_one.trace import Span, enter, leave
 
 BODY_LIMIT = 64 * 1024
 """Bytes. Honest forms have a few hundred; a JWT as a parameter a few thousand."""
@@ -222,7 +222,7 @@ class FastLane:
             await send(rest)
             return
         work = Span(scope["headers"])
-        work.enter()
+        before = enter(work)
         traffic.under_way += 1
         try:
             status, headers, body = await endpoint.handler(method)(Request(scope, receive))
@@ -238,9 +238,10 @@ class FastLane:
             status, headers, body = error_response(ServerError())
         finally:
             traffic.under_way -= 1
-            work.leave()
+            leave(before)
         traffic.count(path, method, status, perf_counter() - began)
-        end_request(work, scope, path, status)
+        if work.began_ns:
+            end_request(work, scope, path, status)
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})

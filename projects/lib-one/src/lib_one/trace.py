@@ -7,11 +7,12 @@ A span begins as little more than an object: its ids are found or made when some
 """
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 SERVER: Final = "server"
@@ -57,8 +58,8 @@ class Span:
     """Whether it went wrong."""
     _parent: Context | str | None = None
     _context: Context | None = None
-    _began_ns = 0
-    _token: Token["Span | None"] | None = None
+    began_ns = 0
+    """When it began, if somebody wants to know how it ends; else 0."""
 
     def __init__(self, headers: Headers = (), parent: str | None = None) -> None:
         """It continues the trace that `parent` (a `traceparent`) names, else the one of a request's `headers`.
@@ -69,22 +70,7 @@ class Span:
         if parent is not None:
             self._parent = parent
         if _export is not None:
-            self._began_ns = time.time_ns()
-
-    @property
-    def recorded(self) -> bool:
-        """Whether somebody may want to know how it ends."""
-        return self._began_ns != 0
-
-    def enter(self) -> None:
-        """Be the work at hand, in this task and those that it starts."""
-        self._token = _current.set(self)
-
-    def leave(self) -> None:
-        """Be it no longer."""
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
+            self.began_ns = time.time_ns()
 
     @property
     def context(self) -> Context:
@@ -94,10 +80,10 @@ class Span:
     def end(self, name: str, kind: str, attributes: Mapping[str, str | int]) -> None:
         """Say what it was, if anybody listens."""
         export = _export
-        if export is None or not self._began_ns or not self.context.sampled:
+        if export is None or not self.began_ns or not self.context.sampled:
             return
         parent_id = self._parent.span_id if isinstance(self._parent, Context) else None
-        export(Ended(name, kind, self.context, parent_id, self._began_ns, time.time_ns(), attributes, self.failed))
+        export(Ended(name, kind, self.context, parent_id, self.began_ns, time.time_ns(), attributes, self.failed))
 
     def _place(self) -> Context:
         with _placing:  # threads of one piece of work must see the same ids
@@ -105,9 +91,9 @@ class Span:
                 text = self._parent if isinstance(self._parent, str) else _header(self._headers)
                 parent = parse(text) if text is not None else None
                 self._parent = parent
-                span_id = os.urandom(8).hex()
+                span_id = f"{_number(64):016x}"
                 self._context = (
-                    Context(os.urandom(16).hex(), span_id, _export is not None)
+                    Context(f"{_number(128):032x}", span_id, _export is not None)
                     if parent is None
                     else parent._replace(span_id=span_id)
                 )
@@ -116,7 +102,12 @@ class Span:
 
 
 _current: ContextVar[Span | None] = ContextVar("lib_one_span", default=None)
+enter = _current.set
+"""Make a span the work at hand, in this task and those that it starts. The token that it returns is for `leave`."""
+leave = _current.reset
+"""Be again at the work that was at hand before."""
 _placing = threading.Lock()
+_number = random.Random(os.urandom(32)).getrandbits  # noqa: S311 - they must differ, and may be guessed
 _export: Callable[[Ended], None] | None = None
 
 
@@ -143,14 +134,14 @@ def span(
 ) -> Iterator[Span]:
     """Do a piece of work as a span of `parent`'s trace, else of the one at hand. An exception makes it a failed one."""
     work = Span(parent=parent or traceparent())
-    work.enter()
+    before = enter(work)
     try:
         yield work
     except BaseException:
         work.failed = True
         raise
     finally:
-        work.leave()
+        leave(before)
         work.end(name, kind, attributes or {})
 
 
