@@ -1,9 +1,9 @@
 """What the protocol answers when it says no: one class an error, and how each is rendered.
 
 `description` goes to the caller. It is constant for a class, printable ASCII, and says nothing that the caller did
-not know (no oracle). `detail` is for the log. Renderings: `token_body` (JSON, machine endpoints), in `code_flow` the
-answer to a client whose redirect URI is known to be good, and in `web` the page for everything that must not be
-redirected.
+not know (no oracle); `told` may add a name of ours. `detail` is for the log. Renderings: `token_body` (JSON, machine
+endpoints), in `code_flow` the answer to a client whose redirect URI is known to be good, and in `web` the page for
+everything that must not be redirected.
 """
 
 from typing import ClassVar
@@ -22,6 +22,11 @@ class OAuthError(Exception):
         super().__init__(detail or self.description)
         self.detail = detail
         """What the log may know and the caller may not. Never a secret."""
+
+    @property
+    def told(self) -> str:
+        """The `error_description` of a JSON answer."""
+        return self.description
 
 
 class InvalidRequest(OAuthError):  # noqa: N818 - errors have the RFC's names
@@ -94,6 +99,16 @@ class InvalidClientMetadata(OAuthError):  # noqa: N818
 
     code = "invalid_client_metadata"
     description = "The client metadata are malformed, do not fit together or ask for what is not given."
+
+    def __init__(self, detail: str = "", *, member: str | None = None) -> None:
+        """`member`: the one that is to be changed, by a name of ours."""
+        super().__init__(detail)
+        self._member = member
+
+    @property
+    def told(self) -> str:
+        """Which member is at fault."""
+        return self.description if self._member is None else f"{self.description} At fault: {self._member}."
 
 
 class InvalidRedirectUri(OAuthError):  # noqa: N818
@@ -374,4 +389,4 @@ class TooManyRequests(TemporarilyUnavailable):
 
 def token_body(error: OAuthError) -> bytes:
     """Render as JSON, RFC 6749 section 5.2."""
-    return msgspec.json.encode({"error": error.code, "error_description": error.description})
+    return msgspec.json.encode({"error": error.code, "error_description": error.told})

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from auth_svc.clients import ClientMetadata
+from auth_svc.clients import ClientMetadata, Problem
 from auth_svc.clients.logout_addresses import logout_address_problems
 
 
-def problems(**members: Any) -> list[str]:
+def problems(**members: Any) -> list[Problem]:
     return list(logout_address_problems(ClientMetadata(redirect_uris=("https://rp.example/cb",), **members)))
 
 
@@ -43,4 +43,4 @@ def test_good_addresses(members: dict[str, Any]) -> None:
     ],
 )
 def test_bad_addresses_backchannel_2_2_frontchannel_2(members: dict[str, Any]) -> None:
-    assert problems(**members)
+    assert {problem.member for problem in problems(**members)} == set(members)

@@ -10,6 +10,7 @@ from auth_svc.clients.certificates import TLS_METHODS, shown_certificate, tls_me
 from auth_svc.clients.client_keys import ClientKeys, freshness
 from auth_svc.clients.fapi2 import fapi2_algorithms
 from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.problem import Problem
 from auth_svc.clients.redirects import is_document_id, redirect_uri_matches, redirect_uri_problem
 from auth_svc.clients.registration import (
     FIRST_PARTY,
@@ -40,6 +41,7 @@ __all__ = [
     "ClientSecrets",
     "Clients",
     "NewClient",
+    "Problem",
     "RegistrationError",
     "Secret",
     "TooManySecretsError",

@@ -1,6 +1,7 @@
 """Clients that prove who they are by their TLS certificate (RFC 8705 section 2)."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.problem import Problem
 from auth_svc.keys import PublicKey
 from auth_svc.keys.jose import encode64
 from auth_svc.wire import Request
@@ -70,21 +72,21 @@ def key_of(shown: ShownCertificate) -> PublicKey | None:
     return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None
 
 
-def name_problems(client: ClientMetadata) -> list[str]:
+def name_problems(client: ClientMetadata) -> Iterable[Problem]:
     """What is wrong with the registration of a client that is to prove who it is by a certificate."""
     if client.token_endpoint_auth_method == SELF_SIGNED:
-        registered = client.jwks is not None or client.jwks_uri is not None
-        return [] if registered else [f"{SELF_SIGNED} needs the key of the certificate in jwks, or at jwks_uri"]
-    if client.token_endpoint_auth_method != TLS_CLIENT_AUTH:
-        return []
-    if sum(name is not None for name in _names(client)) != 1:
-        return [f"{TLS_CLIENT_AUTH} needs exactly one of the tls_client_auth_… names (RFC 8705 section 2.1.2)"]
-    if client.tls_client_auth_subject_dn is not None:
-        try:
-            x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn)
-        except ValueError:
-            return ["tls_client_auth_subject_dn is not a distinguished name (RFC 4514)"]
-    return []
+        if client.jwks is None and client.jwks_uri is None:
+            yield Problem("jwks", f"{SELF_SIGNED} needs the key of the certificate in jwks, or at jwks_uri")
+    elif client.token_endpoint_auth_method == TLS_CLIENT_AUTH:
+        if sum(name is not None for name in _names(client)) != 1:
+            text = f"{TLS_CLIENT_AUTH} needs exactly one of the tls_client_auth_… names (RFC 8705 section 2.1.2)"
+            yield Problem("token_endpoint_auth_method", text)
+        elif client.tls_client_auth_subject_dn is not None:
+            try:
+                x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn)
+            except ValueError:
+                text = "tls_client_auth_subject_dn is not a distinguished name (RFC 4514)"
+                yield Problem("tls_client_auth_subject_dn", text)
 
 
 def _names(client: ClientMetadata) -> tuple[str | None, ...]:

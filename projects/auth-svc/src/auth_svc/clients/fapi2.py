@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.problem import Problem
 from auth_svc.keys import FOREIGN_ALGORITHMS
 
 _ALGORITHMS = (
@@ -21,9 +22,9 @@ def fapi2_algorithms(names: Iterable[str]) -> list[str]:
     return [name for name in names if name in FOREIGN_ALGORITHMS]
 
 
-def fapi2_problems(new: ClientMetadata) -> Iterable[str]:
+def fapi2_problems(new: ClientMetadata) -> Iterable[Problem]:
     """What keeps this from being a client of the profile."""
     for name in _ALGORITHMS:
         algorithm = getattr(new, name)
         if algorithm is not None and algorithm not in FOREIGN_ALGORITHMS:
-            yield f"{name} {algorithm!r} is not of FAPI 2.0 (section 5.4.1)"
+            yield Problem(name, f"{name} {algorithm!r} is not of FAPI 2.0 (section 5.4.1)")

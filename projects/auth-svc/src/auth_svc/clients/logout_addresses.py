@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.problem import Problem
 from auth_svc.clients.redirects import redirect_uri_problem
 
 
-def logout_address_problems(client: ClientMetadata) -> Iterable[str]:
+def logout_address_problems(client: ClientMetadata) -> Iterable[Problem]:
     """Say what is wrong with them.
 
     RP-Initiated Logout section 3.1, Back-Channel Logout section 2.2 and Front-Channel Logout section 2.
@@ -15,17 +16,18 @@ def logout_address_problems(client: ClientMetadata) -> Iterable[str]:
     for uri in client.post_logout_redirect_uris:
         problem = redirect_uri_problem(uri)
         if problem is not None:
-            yield f"post-logout redirect URI {uri[:200]!r}: {problem}"
+            yield Problem("post_logout_redirect_uris", f"post-logout redirect URI {uri[:200]!r}: {problem}")
     for name in ("backchannel_logout_uri", "frontchannel_logout_uri"):
         uri = getattr(client, name)
         if uri is not None:
             problem = redirect_uri_problem(uri) or _web_problem(uri)
             if problem is not None:
-                yield f"{name} {uri[:200]!r}: {problem}"
+                yield Problem(name, f"{name} {uri[:200]!r}: {problem}")
     # It is loaded into a frame of our page: nobody shall name a page of somebody else there.
     framed = client.frontchannel_logout_uri
     if framed is not None and _origin(framed) not in {_origin(uri) for uri in client.redirect_uris}:
-        yield "frontchannel_logout_uri has another scheme, host or port than every redirect URI"
+        text = "frontchannel_logout_uri has another scheme, host or port than every redirect URI"
+        yield Problem("frontchannel_logout_uri", text)
 
 
 def _web_problem(uri: str) -> str | None:

@@ -15,8 +15,9 @@ from auth_svc.clients.client_keys import usable_keys
 from auth_svc.clients.fapi2 import fapi2_problems
 from auth_svc.clients.logout_addresses import logout_address_problems
 from auth_svc.clients.metadata import ClientMetadata, Profile
+from auth_svc.clients.problem import Problem
 from auth_svc.clients.redirects import is_document_id, redirect_uri_problem
-from auth_svc.clients.sectors import sector_problem
+from auth_svc.clients.sectors import sector_problems
 from auth_svc.db import Connection, Ledger
 from auth_svc.keys import ALGORITHMS
 from auth_svc.protocol import (
@@ -41,8 +42,21 @@ LONGEST_GRACE = 60
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER, CIBA)
 
 
+_SIGNED_BY_US = (
+    "id_token_signed_response_alg",
+    "authorization_signed_response_alg",
+    "userinfo_signed_response_alg",
+    "introspection_signed_response_alg",
+)
+
+
 class RegistrationError(Exception):
     """This cannot be registered; the message says why."""
+
+    def __init__(self, message: str, *, member: str | None = None) -> None:
+        super().__init__(message)
+        self.member = member
+        """Which of the metadata is to be changed, if it is one."""
 
 
 class NewClient(ClientMetadata, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,11 +158,13 @@ class ClientRegistration:
     def _client(self, connection: Connection, new: NewClient) -> store.Client:
         problems = list(_problems(new, self._resources.read(connection).scopes))
         if new.token_endpoint_auth_method in TLS_METHODS and new.token_endpoint_auth_method not in self._tls_methods:
-            problems.append(f"{new.token_endpoint_auth_method}: no proxy tells this server of the client's certificate")
+            text = f"{new.token_endpoint_auth_method}: no proxy tells this server of the client's certificate"
+            problems.append(Problem("token_endpoint_auth_method", text))
         if (new.profile or self._profile) == "fapi2":
             problems.extend(fapi2_problems(new))
         if problems:
-            raise RegistrationError(f"client {new.client_id[:140]!r}: {'; '.join(problems)}")
+            said = "; ".join(problem.text for problem in problems)
+            raise RegistrationError(f"client {new.client_id[:140]!r}: {said}", member=problems[0].member)
         described = {name: getattr(new, name) for name in ClientMetadata.__struct_fields__}
         return store.Client(client_id=new.client_id, **described)
 
@@ -156,76 +172,73 @@ class ClientRegistration:
         return None if new.secret is None else secrets.secret_hash(self._secrets, new.client_id, new.secret)
 
 
-def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[str]:
+def _problems(new: NewClient, scopes: Iterable[str]) -> Iterable[Problem]:
     if not is_document_id(new.client_id):
         try:
             subject_token(new.client_id)
         except SubjectError as error:
-            yield str(error)
+            yield Problem("client_id", str(error))
     if _looks_like_a_uuid(new.client_id):
         # `sub` of client credentials is the client id, and user ids are UUIDs: they must never be the same.
-        yield "an id must not look like a UUID (RFC 9700 section 4.15)"
+        yield Problem("client_id", "an id must not look like a UUID (RFC 9700 section 4.15)")
     if not new.client_name.strip() or not new.client_name.isprintable():
-        yield "the name is empty or has control characters"
+        yield Problem("client_name", "the name is empty or has control characters")
     if new.token_endpoint_auth_method not in METHODS:
-        yield f"unknown authentication method {new.token_endpoint_auth_method!r}"
+        yield Problem("token_endpoint_auth_method", f"unknown authentication method {new.token_endpoint_auth_method!r}")
     elif new.token_endpoint_auth_method.startswith("client_secret_") != (new.secret is not None):
-        yield f"{new.token_endpoint_auth_method} and the secret do not fit together"
+        yield Problem(
+            "token_endpoint_auth_method", f"{new.token_endpoint_auth_method} and the secret do not fit together"
+        )
     yield from name_problems(new)
     yield from _key_problems(new)
     if new.secret is not None and len(new.secret) < SHORTEST_SECRET:
-        yield f"the secret is shorter than {SHORTEST_SECRET} characters"
+        yield Problem("client_secret", f"the secret is shorter than {SHORTEST_SECRET} characters")
     for unknown in set(new.grant_types) - set(GRANT_TYPES):
-        yield f"unknown grant type {unknown!r}"
+        yield Problem("grant_types", f"unknown grant type {unknown!r}")
     for unknown in set(new.scope.split()) - set(scopes):
-        yield f"unknown scope {unknown!r}"
+        yield Problem("scope", f"unknown scope {unknown!r}")
     if CLIENT_CREDENTIALS in new.grant_types and not new.confidential:
-        yield "client_credentials is for confidential clients only (RFC 6749 section 4.4)"
+        yield Problem("grant_types", "client_credentials is for confidential clients only (RFC 6749 section 4.4)")
     if not {TOKEN_EXCHANGE, JWT_BEARER, CIBA}.isdisjoint(new.grant_types) and not new.confidential:
-        yield "token exchange, assertions and backchannel authentication are for confidential clients only"
+        yield Problem(
+            "grant_types", "token exchange, assertions and backchannel authentication are for confidential clients only"
+        )
     if AUTHORIZATION_CODE in new.grant_types and not new.redirect_uris:
-        yield "authorization_code needs a redirect URI"
+        yield Problem("redirect_uris", "authorization_code needs a redirect URI")
     if new.rotate_refresh_tokens is False and not new.confidential:
-        yield "refresh tokens of public clients rotate (OAuth 2.1 section 4.3.1)"
+        yield Problem("rotate_refresh_tokens", "refresh tokens of public clients rotate (OAuth 2.1 section 4.3.1)")
     if not 0 <= new.refresh_grace <= LONGEST_GRACE:
-        yield f"refresh_grace is 0 to {LONGEST_GRACE} seconds"
-    algorithms = {
-        new.id_token_signed_response_alg,
-        new.authorization_signed_response_alg,
-        new.userinfo_signed_response_alg,
-        new.introspection_signed_response_alg,
-    }
-    for algorithm in algorithms - {None, *ALGORITHMS}:
-        yield f"unknown algorithm {algorithm!r}"
+        yield Problem("refresh_grace", f"refresh_grace is 0 to {LONGEST_GRACE} seconds")
+    for name in _SIGNED_BY_US:
+        if getattr(new, name) not in {None, *ALGORITHMS}:
+            yield Problem(name, f"unknown algorithm {getattr(new, name)!r}")
     for uri in new.redirect_uris:
         problem = redirect_uri_problem(uri)
         if problem is not None:
-            yield f"redirect URI {uri[:200]!r}: {problem}"
-    problem = sector_problem(new)
-    if problem is not None:
-        yield problem
+            yield Problem("redirect_uris", f"redirect URI {uri[:200]!r}: {problem}")
+    yield from sector_problems(new)
     yield from logout_address_problems(new)
     yield from backchannel_problems(new)
 
 
-def _key_problems(new: NewClient) -> Iterable[str]:
+def _key_problems(new: NewClient) -> Iterable[Problem]:
     if new.jwks is not None and new.jwks_uri is not None:
-        yield "jwks and jwks_uri exclude each other (RFC 7591 section 2)"
+        yield Problem("jwks_uri", "jwks and jwks_uri exclude each other (RFC 7591 section 2)")
     if new.jwks is not None:
         try:
             if not usable_keys(new.jwks):
-                yield "jwks has no key that can be used"
+                yield Problem("jwks", "jwks has no key that can be used")
         except ValueError:
-            yield "jwks is no JWK Set"
+            yield Problem("jwks", "jwks is no JWK Set")
     if new.jwks_uri is not None and not new.jwks_uri.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
-        yield "jwks_uri is an https address"
+        yield Problem("jwks_uri", "jwks_uri is an https address")
     if new.token_endpoint_auth_method == PRIVATE_KEY_JWT and new.jwks is None and new.jwks_uri is None:
-        yield f"{PRIVATE_KEY_JWT} needs jwks or jwks_uri"
+        yield Problem("jwks", f"{PRIVATE_KEY_JWT} needs jwks or jwks_uri")
     if new.require_signed_request_object and new.jwks is None and new.jwks_uri is None:
-        yield "require_signed_request_object needs jwks or jwks_uri"
-    for algorithm in (new.token_endpoint_auth_signing_alg, new.request_object_signing_alg):
-        if algorithm not in {None, *ASSERTION_ALGORITHMS}:
-            yield f"unknown algorithm {algorithm!r}"
+        yield Problem("jwks", "require_signed_request_object needs jwks or jwks_uri")
+    for name in ("token_endpoint_auth_signing_alg", "request_object_signing_alg"):
+        if getattr(new, name) not in {None, *ASSERTION_ALGORITHMS}:
+            yield Problem(name, f"unknown algorithm {getattr(new, name)!r}")
 
 
 def _looks_like_a_uuid(text: str) -> bool:

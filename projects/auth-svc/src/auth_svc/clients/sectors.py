@@ -1,10 +1,12 @@
 """Sectors: which clients may know a person by the same `sub` (OIDC Core section 8.1)."""
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
 
 from auth_svc.clients.metadata import ClientMetadata
+from auth_svc.clients.problem import Problem
 from lib_one.http import AsyncClient, HTTPError, InvalidURL
 
 
@@ -20,19 +22,22 @@ def sector_of(client: ClientMetadata) -> str | None:
     return hosts.pop() if len(hosts) == 1 and all(part.scheme == "https" for part in parts) else None
 
 
-def sector_problem(client: ClientMetadata) -> str | None:
-    """Say what is wrong with the sector of a client that somebody wants to register, or None."""
+def sector_problems(client: ClientMetadata) -> Iterable[Problem]:
+    """Say what is wrong with the sector of a client that somebody wants to register."""
     uri = client.sector_identifier_uri
-    if uri is not None:
-        try:
-            parts = urlsplit(uri)
-        except ValueError:
-            return "sector_identifier_uri is not an address"
-        if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:
-            return "sector_identifier_uri is not https (OIDC Core section 8.1)"
-    if client.subject_type == "pairwise" and sector_of(client) is None:
-        return "pairwise needs a sector_identifier_uri, or redirect URIs of one https host (OIDC Core section 8.1)"
-    return None
+    if uri is not None and not _is_https(uri):
+        yield Problem("sector_identifier_uri", "sector_identifier_uri is not https (OIDC Core section 8.1)")
+    elif client.subject_type == "pairwise" and sector_of(client) is None:
+        text = "pairwise needs a sector_identifier_uri, or redirect URIs of one https host (OIDC Core section 8.1)"
+        yield Problem("sector_identifier_uri", text)
+
+
+def _is_https(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and not parts.fragment
 
 
 async def fetched_sector_problem(client: ClientMetadata, outside: AsyncClient) -> str | None:

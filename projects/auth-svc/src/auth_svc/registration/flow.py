@@ -1,5 +1,6 @@
 """What a stranger may register, and what is said of a registered client: rules without I/O."""
 
+import re
 import secrets
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from auth_svc.clients import Client, ClientMetadata, NewClient, redirect_uri_problem
+from auth_svc.clients import Client, ClientMetadata, NewClient, Problem, redirect_uri_problem
 from auth_svc.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_svc.protocol import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from auth_svc.registration.statements import SoftwareStatement
@@ -75,9 +76,9 @@ def wanted(
     try:
         metadata = msgspec.convert(given, ClientMetadata)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise InvalidClientMetadata(str(error)) from error
+        raise InvalidClientMetadata(str(error), member=_member_in(str(error))) from error
     for problem in _problems(metadata):
-        raise InvalidClientMetadata(problem)
+        raise InvalidClientMetadata(problem.text, member=problem.member)
     native = bool(metadata.redirect_uris) and all(_is_native(uri) for uri in metadata.redirect_uris)
     if "application_type" in given:
         _check_kind(metadata)
@@ -87,7 +88,7 @@ def wanted(
             raise InvalidRedirectUri(f"{uri[:200]!r}: {unfit}")
     granted = tuple(name for name in scopes if name in metadata.scopes) if metadata.scope.strip() else tuple(scopes)
     if not granted:
-        raise InvalidClientMetadata("no scope of this server")
+        raise InvalidClientMetadata("no scope of this server", member="scope")
     described = msgspec.structs.asdict(metadata) | {
         "client_name": metadata.client_name.strip() or _host(metadata) or client_id,
         "application_type": given.get("application_type", "native" if native else "web"),
@@ -112,28 +113,34 @@ def new_client_id() -> str:
     return f"dyn-{secrets.token_urlsafe(16)}"
 
 
-def _problems(metadata: ClientMetadata) -> Iterable[str]:
+def _problems(metadata: ClientMetadata) -> Iterable[Problem]:
     for name, value in msgspec.structs.asdict(metadata).items():
         texts = value if isinstance(value, tuple) else (value,)
         if len(texts) > _MOST:
-            yield f"{name} has too many values"
+            yield Problem(name, f"{name} has too many values")
         for text in texts:
             if isinstance(text, str) and (len(text) > _LONGEST or not text.isprintable()):
-                yield f"{name} is too long, or has control characters"
+                yield Problem(name, f"{name} is too long, or has control characters")
     for name in _WEB:
         address = getattr(metadata, name)
         if address is not None and not _is_web_address(address):
-            yield f"{name} is no https address"
+            yield Problem(name, f"{name} is no https address")
     for grant_type in set(metadata.grant_types) - set(GRANT_TYPES):
-        yield f"the grant type {grant_type!r} is for clients that an operator registers"
+        yield Problem("grant_types", f"the grant type {grant_type!r} is for clients that an operator registers")
     code = AUTHORIZATION_CODE in metadata.grant_types
     if set(metadata.response_types) - {"code"} or (code and not metadata.response_types):
-        yield "response_types do not fit grant_types"
+        yield Problem("response_types", "response_types do not fit grant_types")
     if not set(metadata.grant_types) - {REFRESH_TOKEN}:
-        yield "grant_types name none that begins anything"
+        yield Problem("grant_types", "grant_types name none that begins anything")
     if metadata.subject_type == "pairwise" and DEVICE_CODE in metadata.grant_types:
         # A sector is proved by redirect URIs: who is answered elsewhere could say to be of anybody's.
-        yield "pairwise is for clients that are answered at their redirect URIs only"
+        yield Problem("subject_type", "pairwise is for clients that are answered at their redirect URIs only")
+
+
+def _member_in(complaint: str) -> str | None:
+    """The member that msgspec complains about, such as `… - at `$.client_name``."""
+    found = re.search(r"`\$\.([a-z_]+)", complaint)
+    return found[1] if found is not None and found[1] in ClientMetadata.__struct_fields__ else None
 
 
 def _check_kind(metadata: ClientMetadata) -> None:

@@ -103,7 +103,7 @@ class RegistrationEndpoint:
         except InvalidToken as error:
             return _challenged(error)
         except RegistrationError as error:
-            raise InvalidClientMetadata(str(error)) from error
+            raise InvalidClientMetadata(str(error), member=error.member) from error
         except TooManyAttempts as error:
             raise _too_many(error) from error
         return self._answer(client, management, secret=new.secret, status=201)
@@ -126,13 +126,15 @@ class RegistrationEndpoint:
         except InvalidToken as error:
             return _challenged(error)
         said = flow.read(await request.body())
-        if said.get("client_id") != client.client_id or not flow.READ_ONLY.isdisjoint(said):
-            raise InvalidClientMetadata("client_id is missing or another, or a member that is read-only")
+        if said.get("client_id") != client.client_id:
+            raise InvalidClientMetadata("client_id is missing or another", member="client_id")
+        for name in sorted(flow.READ_ONLY.intersection(said)):
+            raise InvalidClientMetadata(f"{name} is read-only", member=name)
         repeated = said.get("client_secret")
         if repeated is not None and not (
             isinstance(repeated, str) and self._registration.holds_secret(client, repeated)
         ):
-            raise InvalidClientMetadata("client_secret is not the client's")
+            raise InvalidClientMetadata("client_secret is not the client's", member="client_secret")
         secret = repeated or new_token()
         new = self._wanted(said, client_id=client.client_id, secret=secret)
 
@@ -150,7 +152,7 @@ class RegistrationEndpoint:
             await self._check_sector(new, admit)
             changed = await self._ledger.database.work(unit)
         except RegistrationError as error:
-            raise InvalidClientMetadata(str(error)) from error
+            raise InvalidClientMetadata(str(error), member=error.member) from error
         except TooManyAttempts as error:
             raise _too_many(error) from error
         self._clients.forget(client.client_id)
@@ -184,7 +186,7 @@ class RegistrationEndpoint:
         await self._ledger.database.work(admit)
         problem = await fetched_sector_problem(new, self._outside)
         if problem is not None:
-            raise InvalidClientMetadata(problem)
+            raise InvalidClientMetadata(problem, member="sector_identifier_uri")
 
     def _authorized(self, request: Request) -> tuple[Client, str]:
         """The client that the address names, if the token is its own. A wrong id and a wrong token look the same."""
