@@ -36,7 +36,8 @@ class Presence:
     """Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for one service, over every connection there will be.
 
     Args:
-        connection: The process's connection; its name is the service's.
+        connection: The process's connection.
+        name: The service's; without one, that of the connection.
         version: Of the service, as in `1.2.3`.
         description: One line for people.
         stats: Asked at each `STATS`; the answer is under `data` of the endpoint `service`.
@@ -48,6 +49,7 @@ class Presence:
         connection: NatsConnection,
         *,
         version: str,
+        name: str | None = None,
         description: str = "",
         stats: Stats | None = None,
         now: Now = utc_now,
@@ -55,7 +57,7 @@ class Presence:
         self._connection = connection
         self._stats = stats
         self._started: datetime = now()
-        self._identity = {"name": connection.name, "id": new_id(), "version": version, "metadata": {}}
+        self._identity = {"name": name or connection.name, "id": new_id(), "version": version, "metadata": {}}
         self._description = description
 
     async def run(self) -> None:

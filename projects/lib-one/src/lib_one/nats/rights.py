@@ -55,9 +55,11 @@ USERS: tuple[User, ...] = (
         ("REV",),
         ("live.auth.rev.>",),
     ),
+    _service("guard", (), (), ("REV",), ("live.auth.rev.>",)),
     User("operator", (">",), (">",)),
 )
-"""Who may connect to the services' account. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
+"""Who may connect to the services' account. `guard` is any other service that checks tokens: it hears revocations and
+tells how it is, and nothing else. `operator` inspects and repairs; only auth-svc publishes `auth.>`."""
 
 SYSTEM_USER = "system"
 """Sees and does everything in the server's own account: connections, statistics."""
