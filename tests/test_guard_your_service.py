@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lib_one.nats import NatsConnection
 from lib_one.testing import free_port
 from tests.running import ROOT, Parts, until
 
