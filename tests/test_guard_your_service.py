@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -61,9 +60,9 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(parts: Parts) -> Iterator[Terminal]:
+def terminal(parts: Parts) -> Terminal:
     parts.start("nats-server", "auth-svc")
-    yield Terminal(parts)
+    return Terminal(parts)
 
 
 def test_the_page_guards_a_service_and_a_revocation_bites(terminal: Terminal, tmp_path: Path) -> None:
@@ -80,11 +79,11 @@ def test_the_page_guards_a_service_and_a_revocation_bites(terminal: Terminal, tm
             return printed if "asked_by" in printed else None
 
         assert json.loads(until(called, what="a token for the service")) == json.loads(answered)
-        # The revocation is told in milliseconds, or while the test machine sleeps: then the guard was not fresh, and
-        # asked. Either way it is refused, and the guard has the word of the bus in the end.
-        printed = terminal.run(call, revoke)
-        assert json.loads(printed.splitlines()[0]) == json.loads(answered)
-        until(lambda: terminal.run(call, revoke).splitlines()[1] == refused.strip(), what="the refusal")
+        # A guard that is not fresh at that moment refuses in other words: the issuer's.
+        until(
+            lambda: terminal.run(call, revoke).strip() == answered.strip().replace(": ", ":") + refused.strip(),
+            what="the refusal in the words of the page",
+        )
     finally:
         service.terminate()
         assert service.wait(30) in (0, -15), (tmp_path / "service.log").read_text()
