@@ -112,6 +112,7 @@ class System:
             "APP_SVC_DATABASE_URL": f"sqlite:///{data / 'app.db'}",
             "APP_SVC_NATS_URL": self.nats_url,
             "APP_SVC_NATS_NKEY_FILE": str(data / "nats" / "app-svc.nk"),
+            "APP_SVC_LIVE_BUS": self.nats_url,
             "APP_SVC_ISSUER": self.issuer,
             "APP_SVC_RESOURCE": self.app_url,
             "APP_SVC_CLIENT_ID": "app-svc",

@@ -18,6 +18,7 @@ from app_svc.shipments import routes as shipment_routes
 from app_svc.shipments.store import ShipmentStore
 from app_svc.tracking import routes as tracking_routes
 from app_svc.tracking import store as tracking_store
+from app_svc.tracking.announcer import Announcer
 from app_svc.tracking.feed import LiveFeed
 from app_svc.tracking.projector import Projector
 from lib_one import http
@@ -85,7 +86,9 @@ class AppService:
         # Tracking first: `/shipments/live` must not be taken for a shipment with that reference. The routes are taken
         # one by one because an included router costs every request a second round of matching (60 of 200 µs).
         for routes in (
-            tracking_routes.router(self.database, self.feed, views, most_streams=settings.live_streams),
+            tracking_routes.router(
+                self.database, self.feed, views, most_streams=settings.live_streams, bus=settings.live_bus
+            ),
             shipment_routes.router(self.database, store, now=now),
             dead_letters.router(DeadLetters(self.bus, service=SERVICE)),
         ):
@@ -113,6 +116,7 @@ class AppService:
             "revocation view": lambda: self.view.run(self.connection),
             "relay": self.relay.run,
             "live feed": self.feed.run,
+            "live feed on the bus": Announcer(self.feed, self.connection).run,
             "presence": Presence(
                 self.connection, version=self.api.version, description=self.api.summary or "", stats=self._stats
             ).run,

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     """Run the workers inside `serve`. Turn it off where `app-svc work …` runs beside it."""
     live_streams: Annotated[int, Field(ge=1)] = 1000
     """Live feeds (server-sent events) that may be open at a time; one more gets 503."""
+    live_bus: str = ""
+    """Addresses at which clients reach the bus, separated by spaces, such as `tls://bus.example:4222
+    wss://bus.example/nats`: told with each live feed, so that a client may hear it there. Empty: over HTTP alone."""
     simulator_client_id: str = "simulator"
     """The client that the simulator gets its tokens as."""
     simulator_client_secret_file: FilePath | None = None

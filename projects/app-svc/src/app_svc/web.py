@@ -212,9 +212,11 @@ class EventStream(Response):
     A client that does not read is dropped: nothing piles up for it.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes], *, closed: Callable[[], None]) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(None, 200, headers, media_type="text/event-stream")
+    def __init__(
+        self, chunks: AsyncGenerator[bytes], *, closed: Callable[[], None], headers: Mapping[str, str] | None = None
+    ) -> None:
+        usual = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(None, 200, usual | dict(headers or {}), media_type="text/event-stream")
         del self.headers["content-length"]
         self._chunks = chunks
         self._closed = closed

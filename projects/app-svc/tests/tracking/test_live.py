@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from app_svc.tracking import feed as feeds
+from lib_one.nats import NatsConnection
 from lib_one.sql import DatabaseUnavailableError
-from lib_one.testing import eventually
+from lib_one.testing import NatsServer, eventually
 from lib_two.validation import LEEWAY
 
 
@@ -248,7 +249,7 @@ async def test_a_client_that_reads_nothing_is_dropped(live: Any, monkeypatch: py
     )
     writer.write(head.encode())
     await eventually(lambda: live.service.feed.open == 1)
-    frame = feeds.Frame(0, "", b": " + b"x" * 1_000_000 + b"\n\n")
+    frame = feeds.Frame(0, "", "scanned", b": " + b"x" * 1_000_000 + b"\n\n")
 
     async def flood(sequence: int, shipment_id: str | None) -> tuple[list[feeds.Frame], int]:
         return [frame], sequence
@@ -257,3 +258,60 @@ async def test_a_client_that_reads_nothing_is_dropped(live: Any, monkeypatch: py
     await eventually(lambda: live.service.feed.open == 0)
     writer.close()
     assert reader is not None
+
+
+async def test_a_stream_ends_where_it_is_told_to(live: Any) -> None:
+    clerk = live.caller()
+    await clerk.register("A-1")
+    for _ in range(3):
+        await clerk.scan("A-1")
+    await eventually(lambda: live.service.feed.position == 4)
+    async with follow(clerk, last_event_id=1, until=3) as stream:
+        await eventually(lambda: stream.ended)
+    assert stream.sequences[:2] == [2, 3]  # and what else is there already
+    async with follow(clerk, last_event_id=4, until=5) as stream:
+        assert not stream.ended
+        await clerk.scan("A-1")
+        await eventually(lambda: stream.ended)
+    assert stream.sequences == [5]
+    async with follow(clerk, last_event_id=5, until=2) as stream:
+        await eventually(lambda: stream.ended)
+    assert stream.sequences == []
+
+
+async def test_the_bus_is_told_the_same_and_the_feed_says_where(start: Any, nats: NatsServer) -> None:
+    heard: list[Any] = []
+    ear = NatsConnection(nats.url, name="somebody")
+    await ear.start()
+    async with start(nats_url=nats.url, live_bus=f"{nats.url} ws://bus.example", fresh=True) as running:
+        clerk = running.caller()
+        session = await ear.session()
+        for subject in ("live.shipments.*.*", "live.shipments.place"):
+            await session.subscribe(subject, heard.append)
+        await eventually(lambda: heard)  # a sign of life
+        assert heard[0].subject == "live.shipments.place"
+        async with follow(clerk) as stream:
+            shipment = (await clerk.register("A-1")).json()
+            await clerk.scan("A-1", note="ü")
+            await eventually(lambda: len(stream.events) == 2)
+            await eventually(lambda: len([one for one in heard if one.data]) == 2)
+        told = [one for one in heard if one.data]
+        assert [json.loads(one.data) for one in told] == [
+            {name: value for name, value in event.items() if name != "event"} for event in stream.events
+        ]
+        assert [one.subject for one in told] == [
+            f"live.shipments.{shipment['id']}.registered",
+            f"live.shipments.{shipment['id']}.scanned",
+        ]
+        assert [one.headers["Feed-Sequence"] for one in told] == ["1", "2"]
+        assert len({one.headers["Feed-Teller"] for one in heard}) == 1
+        await eventually(lambda: heard[-1].headers["Feed-Sequence"] == "2" and not heard[-1].data)
+        headers = {"Authorization": f"Bearer {clerk.token}"}
+        for params, subject in (
+            ({}, "live.shipments.*.*"),
+            ({"shipment_id": "A-1"}, f"live.shipments.{shipment['id']}.*"),
+        ):
+            async with clerk.http.stream("GET", "/shipments/live", headers=headers, params=params) as response:
+                assert response.headers["live-bus"] == f"{nats.url} ws://bus.example"
+                assert response.headers["live-subjects"] == f"{subject} live.shipments.place"
+    await ear.close()

@@ -9,7 +9,7 @@ This module is on the path of commands that must start fast: httpx and what stan
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -71,6 +71,11 @@ class _Authorized:
             StoreError: the kept tokens cannot be read or written.
         """
         raise NotImplementedError
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the token that was given last ends; None before the first."""
+        return None if self._tokens is None else self._tokens.expires_at
 
     async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]:
         """The headers that let one request to the API in: the token, and for a bound one a proof (RFC 9449).

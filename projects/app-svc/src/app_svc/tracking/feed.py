@@ -28,6 +28,7 @@ PAGE = 500
 POLL = 0.5
 """Seconds between two looks at the table when nobody wakes us: the worker may be another process."""
 
+_DATA = b"\ndata: "
 _encode = msgspec.json.Encoder().encode
 _sequence = attrgetter("sequence")
 
@@ -50,7 +51,14 @@ class Frame:
 
     sequence: int
     shipment_id: str
+    kind: str
     text: bytes
+    """As a server-sent event; empty if there is nothing to show."""
+
+    @property
+    def data(self) -> bytes:
+        """The JSON data of the event alone."""
+        return self.text[self.text.index(_DATA) + len(_DATA) : -2]
 
 
 def render(connection: Connection, entries: list[tuple[str, Entry]], shipments: Shipments) -> list[Frame]:
@@ -64,7 +72,7 @@ def render(connection: Connection, entries: list[tuple[str, Entry]], shipments: 
         else:
             data = _encode({"shipment": view, "entry": entry})
             text = b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.sequence, entry.kind.encode(), data)
-        frames.append(Frame(entry.sequence, shipment_id, text))
+        frames.append(Frame(entry.sequence, shipment_id, entry.kind, text))
     return frames
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from app_svc.db import Connection
 from app_svc.errors import MalformedRequest, Overloaded
 from app_svc.tracking import store
+from app_svc.tracking.announcer import subjects
 from app_svc.tracking.entry import Entry
 from app_svc.tracking.feed import LiveFeed, Shipments
 from app_svc.tracking.stream import follow
@@ -30,8 +31,8 @@ BODIES = (Timeline,)
 """What is answered here, for OpenAPI."""
 
 
-def router(database: Database, feed: LiveFeed, shipments: Shipments, *, most_streams: int) -> APIRouter:
-    """The routes, over these parts."""
+def router(database: Database, feed: LiveFeed, shipments: Shipments, *, most_streams: int, bus: str) -> APIRouter:
+    """The routes, over these parts. `bus` is where clients find the feed too, as the setting `live_bus` has it."""
     routes = APIRouter(prefix="/shipments", tags=["tracking"])
 
     def find(key: str) -> str:
@@ -42,11 +43,15 @@ def router(database: Database, feed: LiveFeed, shipments: Shipments, *, most_str
         request: Request,
         _principal: Reader,
         shipment_id: Annotated[str | None, Query(max_length=200)] = None,
+        until: Annotated[int | None, Query(ge=0)] = None,
         last_event_id: Annotated[str | None, Header(max_length=100)] = None,
     ) -> Response:
         """What happens, as server-sent events: `registered`, `scanned`, `delivered`.
 
         Each has `{"shipment": …, "entry": …}` as data. To resume, send the last `id` as `Last-Event-ID`.
+        With `until`, the stream ends when it is past that place.
+
+        Where the bus takes clients, `Live-Bus` has its addresses and `Live-Subjects` what to subscribe to there.
         """
         seen = _sequence(last_event_id)
         only = None if shipment_id is None else find(shipment_id)
@@ -54,9 +59,16 @@ def router(database: Database, feed: LiveFeed, shipments: Shipments, *, most_str
             raise Overloaded("There are too many live feeds at the moment.", headers={"Retry-After": "5"})
         guard: Guard = request.app.state.guard
         token = shown_token(request).token
-        chunks = follow(feed, position=feed.start(seen), shipment_id=only, check=lambda: guard.check_again(token))
+        chunks = follow(
+            feed,
+            position=feed.start(seen),
+            shipment_id=only,
+            until=until,
+            check=lambda: guard.check_again(token),
+        )
         feed.open += 1
-        return EventStream(chunks, closed=feed.closed)
+        there = {"Live-Bus": bus, "Live-Subjects": " ".join(subjects(only))} if bus else {}
+        return EventStream(chunks, closed=feed.closed, headers=there)
 
     @routes.get("/{key}/timeline", **documented(responses={200: Timeline}))
     async def show_timeline(key: str, _principal: Reader) -> Response:

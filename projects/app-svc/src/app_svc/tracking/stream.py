@@ -18,10 +18,11 @@ async def follow(
     *,
     position: int,
     shipment_id: str | None,
+    until: int | None = None,
     check: Callable[[], Awaitable[object]],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[bytes]:
-    """Server-sent events from behind `position`, until the feed stops or `check` raises `Refused`.
+    """Server-sent events from behind `position`, until the feed stops, is past `until`, or `check` raises `Refused`.
 
     The client is told its position at once, so that it can resume without loss even if nothing happened before it was
     cut off. A token that cannot be checked ends the stream as well: it is never taken to hold in doubt.
@@ -48,5 +49,7 @@ async def follow(
         if text:
             sent_at = now
         yield text  # nothing, too: the sender looks whether its client is still there
+        if until is not None and position >= until:
+            return
         if not frames:
             await feed.news(position, timeout=max(0.0, checked_at + CHECK - now))

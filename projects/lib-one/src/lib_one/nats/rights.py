@@ -50,7 +50,7 @@ USERS: tuple[User, ...] = (
     ),
     _service(
         "app-svc",
-        ("shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
+        ("shipments.>", "live.shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
         ("SHIPMENTS", "DEAD"),
         ("REV",),
         ("live.auth.rev.>",),

@@ -145,14 +145,21 @@ class Session:
         except (Error, OSError) as error:
             raise BusUnavailableError(f"cannot subscribe to {subject}: {error}") from error
 
-    async def publish(self, subject: str, body: bytes, *, reply: str = "") -> None:
+    def refused(self, reason: str) -> None:
+        """The server has refused a publish or a subscription of ours."""
+        for callback in self._on_refusal:
+            callback(reason)
+
+    async def publish(
+        self, subject: str, body: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         """Send without waiting for anything.
 
         Raises:
             BusUnavailableError: the session is over.
         """
         try:
-            await self.client.publish(subject, body, reply)
+            await self.client.publish(subject, body, reply, headers)
         except (Error, OSError) as error:
             raise BusUnavailableError(f"{subject}: {type(error).__name__} {error}") from error
 
@@ -256,8 +263,7 @@ class Session:
             log.warning("messages dropped: the reader is too slow", subject=error.subject)
         elif "permissions violation" in str(error):
             log.error("the bus refuses", reason=str(error))
-            for callback in self._on_refusal:
-                callback(str(error))
+            self.refused(str(error))
         elif not self.client.is_connecting and self.client.is_closed:
             self.end()
         else:
