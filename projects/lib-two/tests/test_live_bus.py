@@ -130,9 +130,11 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with nats_server(open_door=False) as server:
-        api = Api(f"nats://127.0.0.1:1 {server.url}")  # nobody is at the first address
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    websocket = getattr(request, "param", None) == "websocket"
+    async with nats_server(open_door=False, websocket=websocket) as server:
+        # Nobody is at the first address.
+        api = Api(f"nats://127.0.0.1:1 {server.websocket_url if websocket else server.url}")
         app = NatsConnection(server.url, name="app-svc", nkey_seed=server.seed("app-svc"))
         auth = NatsConnection(server.url, name="auth-svc", nkey_seed=server.seed("auth-svc"))
         async with web.client(transport=api) as http:
@@ -233,6 +235,19 @@ async def test_a_door_that_stays_shut_leaves_the_feed_over_http(house: House) ->
     await house.tell(5)
     await eventually(lambda: house.ids[-1] == 5)
     assert house.ids == [*range(house.ids[0], 6)]
+
+
+@pytest.mark.parametrize("house", ["websocket"], indirect=True)
+async def test_a_websocket_leads_to_the_bus_where_a_firewall_lets_nothing_else_through(house: House) -> None:
+    await house.on_the_bus()
+    numbers = list(range(1, 200))
+    for sequence in numbers:
+        await house.tell(sequence)
+    await eventually(lambda: house.ids == numbers)
+    await house.server.kill()
+    await eventually(lambda: house.api.open == 1)
+    await house.server.start()
+    await house.on_the_bus(by="B", connections=2)
 
 
 async def test_a_bound_token_is_not_shown_to_the_bus(house: House) -> None:

@@ -15,6 +15,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8402, help="TCP port (default: 8402)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--data-dir", type=Path, default=Path(".data"), help="where its data lies (default: .data)")
+    parser.add_argument(
+        "--websocket-port", type=int, help="TCP port for clients that come over a WebSocket (default: none)"
+    )
     commands = parser.add_subparsers(dest="command", title="instead of running it")
     config = commands.add_parser("config", help="print the configuration for production, with TLS")
     config.add_argument("node", nargs="+", help="the host name of each node: one, or all of a cluster")
@@ -28,7 +31,12 @@ def main() -> None:
             sys.stdout.write(f"{variable(user)}={key}\n")
     else:
         try:
-            EmbeddedServer(arguments.data_dir, port=arguments.port, host=arguments.host).exec()
+            EmbeddedServer(
+                arguments.data_dir,
+                port=arguments.port,
+                host=arguments.host,
+                websocket_port=arguments.websocket_port,
+            ).exec()
         except (EmbeddedServerError, OSError) as error:
             sys.exit(f"nats-server: {error}")
 

@@ -19,7 +19,7 @@ from lib_one.nats.keys import KeyFolder, write_secret
 from lib_one.nats.rights import KEYS, SYSTEM_USER, USERS
 
 DATA_IN_USE = "another nats-server has the data folder {folder}"
-PORT_IN_USE = "port {port} on {host} is in use: choose another one with --port"
+PORT_IN_USE = "port {port} on {host} is in use: choose another one with {option}"
 
 _WITHOUT_DOOR = (*(user.name for user in USERS), SYSTEM_USER)
 """The keys where a guest comes in without one: there is nothing to ask about anybody."""
@@ -37,14 +37,24 @@ class EmbeddedServer:
             as `auth-svc.nk`.
         port: TCP port, on `host`.
         host: Address to listen on.
+        websocket_port: Port for clients that come over a WebSocket, if any shall.
         guest: Name of a user whose rights a client without any key gets. For tests alone.
     """
 
-    def __init__(self, data_dir: Path, *, port: int, host: str = "127.0.0.1", guest: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        websocket_port: int | None = None,
+        guest: str | None = None,
+    ) -> None:
         self.folder = data_dir / "nats"
         self._keys = KeyFolder(self.folder)
         self.port = port
         self.host = host
+        self.websocket_port = websocket_port
         self._guest = guest
         self._process: asyncio.subprocess.Process | None = None
 
@@ -131,12 +141,16 @@ class EmbeddedServer:
         os.set_inheritable(file, True)
 
     def _probe_port(self) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.host, self.port))
-            except OSError:
-                raise EmbeddedServerError(PORT_IN_USE.format(host=self.host, port=self.port)) from None
+        for port, option in ((self.port, "--port"), (self.websocket_port, "--websocket-port")):
+            if port is None:
+                continue
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((self.host, port))
+                except OSError:
+                    reason = PORT_IN_USE.format(host=self.host, port=port, option=option)
+                    raise EmbeddedServerError(reason) from None
 
     def _configuration(self) -> str:
         return configuration(
@@ -145,6 +159,7 @@ class EmbeddedServer:
                 listen=f"{self.host}:{self.port}",
                 store=str(self.folder.resolve() / "jetstream"),
                 keys=self._keys.public(_WITHOUT_DOOR if self._guest else KEYS),
+                websocket_listen="" if self.websocket_port is None else f"{self.host}:{self.websocket_port}",
             ),
             made_by="at each start by lib_one.nats.embedded. Changes here do not last",
             guest=self._guest,

@@ -214,6 +214,10 @@ class Session:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Connect once, or raise: with the seed of an nkey, or with an access token."""
+        if url.startswith(("ws://", "wss://")):
+            from lib_one.nats.websocket import WebSocketTransport  # services never need it
+
+            self.client._transport = WebSocketTransport()
         await self.client.connect(
             url,
             name=name,

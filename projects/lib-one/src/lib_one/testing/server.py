@@ -27,13 +27,23 @@ def free_port() -> int:
 class NatsServer:
     """A running nats-server. Stop, kill and start it to play an outage: port, keys and data stay the same."""
 
-    def __init__(self, folder: Path, *, open_door: bool) -> None:
-        self._server = EmbeddedServer(folder, port=free_port(), guest="operator" if open_door else None)
+    def __init__(self, folder: Path, *, open_door: bool, websocket: bool) -> None:
+        self._server = EmbeddedServer(
+            folder,
+            port=free_port(),
+            websocket_port=free_port() if websocket else None,
+            guest="operator" if open_door else None,
+        )
 
     @property
     def url(self) -> str:
         """`nats://127.0.0.1:<port>`."""
         return self._server.url
+
+    @property
+    def websocket_url(self) -> str:
+        """`ws://127.0.0.1:<port>`, if it has one."""
+        return f"ws://127.0.0.1:{self._server.websocket_port}"
 
     def seed(self, user: str) -> str:
         """The nkey seed of a user: `auth-svc`, `app-svc`, `operator`, `system`."""
@@ -71,15 +81,18 @@ class NatsServer:
 
 
 @asynccontextmanager
-async def nats_server(*, open_door: bool = True, running: bool = True) -> AsyncIterator[NatsServer]:
+async def nats_server(
+    *, open_door: bool = True, running: bool = True, websocket: bool = False
+) -> AsyncIterator[NatsServer]:
     """Run a nats-server for the length of the block.
 
     Args:
         open_door: A client without a key may do everything. Off: each needs the seed of a user, and has its rights.
+        websocket: Clients may come over a WebSocket too.
         running: Start it. Off: the block begins with the server away.
     """
     with tempfile.TemporaryDirectory(prefix="nats-") as folder:
-        server = NatsServer(Path(folder), open_door=open_door)
+        server = NatsServer(Path(folder), open_door=open_door, websocket=websocket)
         if running:
             await server.start()
         try:
