@@ -94,9 +94,9 @@ class Settings(BaseSettings):
     it signs, and the most that it can give. Without one, that grant type is not there."""
 
     upstream_issuers_file: Path | None = None
-    """JSON file with the issuers whose shared signals (SSF 1.0) are listened to at `/ssf/receive`: for each the address
-    of its keys, who we are there, and how people are named. A session that is revoked there ends here too. Without
-    one, nobody is listened to."""
+    """JSON file with the issuers whose shared signals (SSF 1.0) are listened to: for each the address of its keys, who
+    we are there, how people are named, and where it is polled if it does not push to `/ssf/receive`. A session that is
+    revoked there ends here too. Without one, nobody is listened to."""
 
     signal_poll_wait: timedelta = Field(default=timedelta(seconds=25), gt=timedelta(), le=timedelta(minutes=5))
     """How long a receiver that polls for shared signals (RFC 8936) waits for an answer when there are none. Proxies in

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,10 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from auth_svc import users
 from auth_svc.settings import Settings
-from auth_svc.testing import House, browsing, running_house, settings_in
+from auth_svc.testing import House, running_house, settings_in
 from lib_one.http import Response
-from lib_one.testing import Clock, eventually
+from lib_one.testing import Clock
 from lib_one.testing.databases import fresh_database, postgres_server
 
 UPSTREAM = "https://login.example"
@@ -159,61 +156,9 @@ async def test_a_file_that_cannot_be_is_refused_at_start(folder: Path, clock: Cl
         [listed[0] | {"jwks_uri": "ftp://x.example"}],
         [listed[0], listed[0]],
         [listed[0] | {"typo": 1}],
+        [listed[0] | {"poll": {"endpoint_url": "https://x.example"}}],
     ):
         (folder / "upstreams.json").write_text(json.dumps(wrong))
         with pytest.raises(Exception, match="trusted issuers"):
             async with running_house(settings, clock):
                 pass
-
-
-@asynccontextmanager
-async def two_houses(folder: Path, other: Path, clock: Clock) -> AsyncIterator[tuple[House, House]]:
-    """One that tells, and one that listens to it."""
-    telling = settings_in(folder, issuer="https://north.example")
-    upstream = {"issuer": telling.issuer, "jwks_uri": f"{telling.issuer}/jwks", "audience": "intranet"}
-    async with running_house(telling, clock) as north:
-        person = await north.app.ledger.database.read(_clara)
-        (other / "upstreams.json").write_text(json.dumps([upstream | {"subjects": {person: "clara"}}]))
-        listening = settings_in(other, issuer="https://south.example", upstream_issuers_file=other / "upstreams.json")
-        async with running_house(listening, clock) as south:
-
-            async def forwarded(request: Any) -> Response:
-                headers = {"content-type": request.headers["content-type"]}
-                return await south.http.post("/ssf/receive", content=request.content, headers=headers)
-
-            async def keys(_request: Any) -> Response:
-                return await north.http.get("/jwks")
-
-            north.web["https://south.example/ssf/receive"] = forwarded
-            south.web["https://north.example/jwks"] = keys
-            yield north, south
-
-
-def _clara(connection: Any) -> str:
-    user = users.find_by_username(connection, "clara")
-    assert user is not None
-    return user.user_id
-
-
-async def test_what_one_house_tells_ends_a_session_in_another(
-    folder: Path, tmp_path: Path, grown: Path, clock: Clock
-) -> None:
-    other = Path(shutil.copytree(grown, tmp_path / "south"))
-    async with two_houses(folder, other, clock) as (north, south), browsing(south) as person:
-        await person.sign_in("clara")
-        held = await south.tokens("clara")
-        form = {"grant_type": "client_credentials", "scope": "ssf.manage"}
-        bearer = (await north.post("/token", form, client="intranet")).json()["access_token"]
-        delivery = {"method": "urn:ietf:rfc:8935", "endpoint_url": "https://south.example/ssf/receive"}
-        made = await north.http.post(
-            "/ssf/streams",
-            json={"events_requested": [f"{CAEP}session-revoked"], "delivery": delivery},
-            headers={"authorization": f"Bearer {bearer}"},
-        )
-        assert made.status_code == 201
-        assert "Hello" in (await person.go("/")).text
-        await north.app.ledger.database.work(lambda c: north.app.revocation.revoke_subject(c, _clara(c)))
-        (told,) = await eventually(lambda: south.events("SignalReceived"))
-        assert told.data.issuer == "https://north.example"  # type: ignore[attr-defined]
-        assert "Welcome" in (await person.go("/")).text
-        assert not await south.active(held["access_token"])

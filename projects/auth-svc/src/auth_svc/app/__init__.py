@@ -54,7 +54,13 @@ class AuthService(Parts):
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
         await self.resources.reload()
-        jobs = (self.relay.run, self.housekeeping.run, self.delivery_worker.run, self.push_worker.run)
+        jobs = (
+            self.relay.run,
+            self.housekeeping.run,
+            self.delivery_worker.run,
+            self.push_worker.run,
+            self.fetch_worker.run,
+        )
         tasks = [asyncio.create_task(job()) for job in jobs]
         if self.connection is not None:
             await self.connection.start()
@@ -74,6 +80,7 @@ class AuthService(Parts):
             if self.connection is not None:
                 await self.connection.close()
             await self.outside.aclose()
+            await self.patient.aclose()
             await self.ledger.database.close()
 
     def _stats(self) -> dict[str, object]:

@@ -191,11 +191,8 @@ def _signals(parts: Parts) -> dict[str, Endpoint]:
         wait=settings.signal_poll_wait,
         uri=f"{issuer}/ssf/poll",
     )
-    receiver = signals.SignalReceiver(
-        parts.ledger, parts.client_keys, parts.revocation, signals.read_upstreams(settings.upstream_issuers_file)
-    )
     return {
         **management.endpoints,
         "/ssf/poll": Endpoint({"POST": poll}),
-        "/ssf/receive": Endpoint({"POST": receiver}),
+        "/ssf/receive": Endpoint({"POST": signals.SignalReceiver(parts.intake)}),
     }

@@ -29,7 +29,16 @@ from auth_svc.resources import Resources, shipments
 from auth_svc.revocation import Revocation
 from auth_svc.seed import Seeding
 from auth_svc.settings import Settings
-from auth_svc.signals import Bell, PushWorker, Recorder, Streams
+from auth_svc.signals import (
+    LONGEST_POLL,
+    Bell,
+    FetchWorker,
+    Intake,
+    PushWorker,
+    Recorder,
+    Streams,
+    read_upstreams,
+)
 from auth_svc.subjects import Subjects
 from auth_svc.sweepers import SWEEPERS
 from auth_svc.token import AccessTokens, PresentedTokens, TokenIssuer
@@ -44,6 +53,8 @@ from lib_one.sql import Outbox, Relay, open_database, upgrade
 
 SERVICE = "auth-svc"
 SOURCE = "/auth-svc"
+_LARGEST_POLL = 1024 * 1024
+"""Bytes of the signals that another issuer may give at once."""
 
 
 class Parts:
@@ -53,6 +64,7 @@ class Parts:
         """Migrate the database and put the parts together.
 
         Raises:
+            TrustedIssuersError: the file of the issuers whose signals are listened to is unreadable.
             SecretKeyError: the master secret is missing or unreadable.
             BusDoorError: a key of the bus's door is.
             DatabaseUnavailableError: the database is away.
@@ -155,6 +167,11 @@ class Parts:
             documents = ClientDocuments(ledger, self.outside, self.registration, self.resources, self.revocation)
             self.clients.documents = documents.learn
         self.client_keys = ClientKeys(self.outside, now)
+        self.intake = Intake(ledger, self.client_keys, self.revocation, read_upstreams(settings.upstream_issuers_file))
+        self.patient = outside or guarded_client(
+            loopback=settings.loopback, timeout=LONGEST_POLL.total_seconds() + 5, size_limit=_LARGEST_POLL
+        )
+        self.fetch_worker = FetchWorker(ledger, self.intake, self.patient)
         self.authentication = ClientAuthentication(
             self.clients,
             client_secrets,

@@ -12,11 +12,15 @@ push         the worker that pushes (RFC 8935)
 refusals     what a receiver says of a signal that it does not take
 upstreams    who may tell us something: the file that an operator writes
 incoming     what such a token must say, and whom it is about
-receiver     /ssf/receive: what follows from it here
+intake       what follows from it here
+receiver     /ssf/receive: others push (RFC 8935)
+fetching     the worker that polls others (RFC 8936)
 """
 
 from auth_svc.signals.bell import Bell
 from auth_svc.signals.description import Describing, StreamWanted
+from auth_svc.signals.fetching import LONGEST_POLL, FetchWorker
+from auth_svc.signals.intake import Intake
 from auth_svc.signals.poll import Poll, PollEndpoint
 from auth_svc.signals.push import PushWorker
 from auth_svc.signals.receiver import SignalReceiver
@@ -38,8 +42,11 @@ BODIES = (StreamWanted, StatusWanted, SubjectWanted, VerificationWanted, Poll)
 
 __all__ = [
     "BODIES",
+    "LONGEST_POLL",
     "Bell",
     "Describing",
+    "FetchWorker",
+    "Intake",
     "Management",
     "PollEndpoint",
     "PushWorker",

@@ -30,6 +30,11 @@ class SignalError(Exception):
         self.code = code
         self.description = description
 
+    @property
+    def told(self) -> dict[str, str]:
+        """What its sender is told."""
+        return {"err": self.code, "description": self.description}
+
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """The claims of a security event token."""
