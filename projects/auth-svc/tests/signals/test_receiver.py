@@ -105,6 +105,20 @@ async def test_nobody_here_other_events_and_other_names_are_taken_without_effect
     assert await house.active(mine["access_token"])
 
 
+async def test_an_issuer_that_shares_our_names_may_use_addresses_rfc9493_3_2_2(folder: Path, clock: Clock) -> None:
+    settings = _listening(folder)
+    (upstream,) = json.loads((folder / "upstreams.json").read_text())
+    (folder / "upstreams.json").write_text(json.dumps([upstream | {"subjects": None}]))
+    async with running_house(settings, clock) as house:
+        mine, others = await house.tokens("clara"), await house.tokens("erin")
+        await push(house, signal(house, sub_id={"format": "email", "email": "Clara@Example.com"}))
+        await push(house, signal(house, jti="2", sub_id=CLARA | {"sub": "nobody\0"}))
+        assert not await house.active(mine["access_token"])
+        assert await house.active(others["access_token"])
+        await push(house, signal(house, jti="3", sub_id=CLARA | {"sub": "ERIN"}))
+        assert not await house.active(others["access_token"])
+
+
 async def test_what_is_not_to_be_believed_is_400_with_a_reason_2_3_and_2_4(house: House) -> None:
     mine = await house.tokens("clara")
     now = int(house.clock().timestamp())

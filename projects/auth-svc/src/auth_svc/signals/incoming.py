@@ -97,26 +97,28 @@ def check(claims: Incoming, upstream: Upstream, *, now: datetime) -> None:
         raise SignalError("invalid_request", "The token is too old, or from the future.")
 
 
-def person_of(connection: Connection, claims: Incoming, upstream: Upstream) -> users.User | None:
-    """Whom a token is about; None for somebody who is nobody here, and for names that are not understood.
+def people_of(connection: Connection, claims: Incoming, upstream: Upstream) -> list[str]:
+    """Whom a token is about, by user id; nobody for names that are not known here, or not understood.
 
     Of a subject with several members (SSF 1.0 section 3.3) the person counts: which of their sessions is meant there
-    says nothing here, so all of them are.
+    says nothing here, so all of them are. An address that several people have typed means each of them, since nobody
+    may keep a stranger's news from them by typing theirs.
     """
     try:
         named: Any = msgspec.convert(claims.sub_id, IssSub | Email | _Complex)
     except msgspec.ValidationError:
-        return None
+        return []
     if isinstance(named, _Complex):
         named = named.user
     if isinstance(named, Email):
         # With names of its own an issuer speaks of nobody else.
-        found = users.ids_by_email(connection, named.email) if upstream.subjects is None and _plain(named.email) else []
-        return users.find(connection, found[0]) if len(found) == 1 else None
+        meant = upstream.subjects is None and _plain(named.email)
+        return users.ids_by_email(connection, named.email) if meant else []
     if named.iss != upstream.issuer:
-        return None
+        return []
     name = named.sub if upstream.subjects is None else upstream.subjects.get(named.sub)
-    return users.find_by_username(connection, name) if name is not None and _plain(name) else None
+    user = users.find_by_username(connection, name) if name is not None and _plain(name) else None
+    return [] if user is None else [user.user_id]
 
 
 def _plain(name: str) -> bool:

@@ -7,7 +7,7 @@ from auth_svc.clients import ClientKeys
 from auth_svc.db import Connection, Ledger
 from auth_svc.revocation import Revocation
 from auth_svc.signals import store
-from auth_svc.signals.incoming import ENDING, OLDEST, Incoming, SignalError, check, person_of, take_apart
+from auth_svc.signals.incoming import ENDING, OLDEST, Incoming, SignalError, check, people_of, take_apart
 from auth_svc.signals.upstreams import Upstream
 from lib_one.contracts.signals import SignalReceived
 
@@ -40,9 +40,9 @@ class Intake:
         signal_hash = hashlib.sha256(f"{claims.iss}\0{claims.jti}".encode()).digest()
         if not store.take(connection, signal_hash, expires_at=self._ledger.now() + OLDEST):
             return
-        user = person_of(connection, claims, upstream) if claims.kind in ENDING else None
-        if user is not None:
-            self._revocation.revoke_subject(connection, user.user_id)
+        people = people_of(connection, claims, upstream) if claims.kind in ENDING else []
+        for user_id in people:
+            self._revocation.revoke_subject(connection, user_id)
             self._ledger.outbox.record(
-                connection, SignalReceived(user_id=user.user_id, issuer=claims.iss, event_type=claims.kind)
+                connection, SignalReceived(user_id=user_id, issuer=claims.iss, event_type=claims.kind)
             )
