@@ -3,12 +3,15 @@
 import re
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Protocol
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from auth_svc.__main__ import application
+from lib_one.testing import free_port
+from lib_one.trace import Span
 
 
 class Run(Protocol):
@@ -35,6 +38,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         ({"AUTH_SVC_ISUER": "x"}, "AUTH_SVC_ISUER"),
         ({"AUTH_SVC_ISSUER": "http://auth.example"}, "AUTH_SVC_ISSUER: a public issuer must be https"),
         ({"AUTH_SVC_PORT": "many"}, "AUTH_SVC_PORT"),
+        ({"AUTH_SVC_OTLP_ENDPOINT": "127.0.0.1:4318"}, "AUTH_SVC_OTLP_ENDPOINT"),
         ({"AUTH_SVC_ISSUER": "https://auth.example", "AUTH_SVC_SECRET_KEY_FILE": "/nowhere/key"}, "/nowhere/key"),
         ({"AUTH_SVC_NATS_NKEY_FILE": "/nowhere/key.nk"}, "/nowhere/key.nk"),
         ({"AUTH_SVC_DATABASE_URL": "mysql://x"}, "AUTH_SVC_DATABASE_URL"),
@@ -44,6 +48,17 @@ def test_wrong_setting_is_said_by_name(run: Run, environment: dict[str, str], wo
     done = run("users", "list", environment=environment)
     assert done.exit_code == 1
     assert words in done.stderr
+
+
+def test_serve_sends_traces_where_a_collector_is_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("lib_one.observe.configure_logging", lambda *_, **__: None)
+    monkeypatch.setattr("auth_svc.server.bind", lambda *_: SimpleNamespace(getsockname=lambda: ("127.0.0.1", 1)))
+    monkeypatch.setattr("auth_svc.app.create_app", lambda _: SimpleNamespace(running=lambda: None))
+    monkeypatch.setattr("auth_svc.server.serve", lambda *_, **__: seen.append(Span().began_ns > 0))
+    for environment in ({}, {"AUTH_SVC_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}):
+        assert run("serve", environment=environment).exit_code == 0
+    assert seen == [False, True]
 
 
 def test_operator_adds_lists_disables_and_enables(run: Run, folder: Path) -> None:
