@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from auth_svc import grants
 from auth_svc.settings import Settings
 from auth_svc.testing import SEED, House, settings_in
 from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
@@ -55,6 +58,9 @@ async def test_people_sign_in_and_hostile_names_are_nobody(house: House) -> None
 
 
 async def test_housekeeping_sweeps_every_table(house: House) -> None:
-    await house.tokens("clara")
+    tokens = await house.tokens("clara")
+    house.clock.advance(timedelta(days=91))
     await house.app.housekeeping.sweep()
+    find = partial(grants.find_refresh_token, token=tokens["refresh_token"])
+    assert await house.app.ledger.database.read(find) is None
     assert (await house.http.get("/ready")).status_code == 200

@@ -122,9 +122,9 @@ async def test_revocations_are_forgotten_when_no_token_is_left_that_they_concern
 
     tokens = await house.tokens("clara")
     await revoke(house, tokens["refresh_token"])
-    assert await house.app.ledger.database.work(lambda c: forget_expired(c, house.clock())) == 0
+    assert await house.app.ledger.database.work(lambda c: forget_expired(c, house.clock(), 10)) == 0
     house.clock.advance(timedelta(minutes=12))
-    assert await house.app.ledger.database.work(lambda c: forget_expired(c, house.clock())) == 1
+    assert await house.app.ledger.database.work(lambda c: forget_expired(c, house.clock(), 10)) == 1
 
 
 async def test_revocations_are_sent_before_ordinary_news(house: House) -> None:

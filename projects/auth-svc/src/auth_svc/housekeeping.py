@@ -1,7 +1,7 @@
 """What must be done now and then: see what another process changed, and forget what can no longer matter."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -13,6 +13,10 @@ RELOAD_EVERY = 2.0
 """Seconds after which a key or a resource that another process changed is seen."""
 SWEEP_EVERY = 300.0
 """Seconds between two rounds of forgetting."""
+SWEEP_ROWS = 500
+"""Rows that one unit of work deletes at most: some milliseconds, in which others wait."""
+SWEEP_PAUSE = 0.02
+"""Seconds between two such units of work, which belong to the others."""
 
 _log = get_logger(__name__)
 
@@ -20,8 +24,16 @@ _log = get_logger(__name__)
 class Sweeper(Protocol):
     """Deletes what has expired from one slice's tables."""
 
-    def __call__(self, connection: Connection, *, now: datetime) -> object:
-        """Sweep."""
+    def __call__(self, connection: Connection, *, now: datetime, limit: int) -> int:
+        """Delete up to `limit` rows; return how many: fewer, if nothing is left."""
+        ...
+
+
+class Chore(Protocol):
+    """Something else that a slice does now and then."""
+
+    def __call__(self, connection: Connection, *, now: datetime) -> None:
+        """Do it."""
         ...
 
 
@@ -36,27 +48,42 @@ class Reloaded(Protocol):
 class Housekeeping:
     """Reloads what is kept in memory and sweeps tables, until cancelled."""
 
-    def __init__(self, ledger: Ledger, kept: Iterable[Reloaded], sweepers: Iterable[Sweeper]) -> None:
+    def __init__(
+        self, ledger: Ledger, kept: Iterable[Reloaded], sweepers: Iterable[Sweeper], chores: Iterable[Chore]
+    ) -> None:
         self._ledger = ledger
         self._kept = tuple(kept)
         self._sweepers = tuple(sweepers)
+        self._chores = tuple(chores)
 
     async def run(self) -> None:
-        """Work for ever; a failure is logged and tried again."""
-        rounds = 0
-        while True:
-            try:
-                for kept in self._kept:
-                    await kept.reload()
-                if rounds % int(SWEEP_EVERY / RELOAD_EVERY) == 0:
-                    await self.sweep()
-            except Exception:
-                _log.exception("housekeeping failed")
-            rounds += 1
-            await asyncio.sleep(RELOAD_EVERY)
+        """Work for ever; a failure is logged and tried again. A great purge keeps nobody from reloading."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._for_ever(self._reload, RELOAD_EVERY))
+            tasks.create_task(self._for_ever(self.sweep, SWEEP_EVERY))
 
     async def sweep(self) -> None:
-        """Forget what has expired, each table in a unit of work of its own."""
+        """Forget what has expired, in units of work of a bounded number of rows, and do the chores."""
         now = self._ledger.now()
         for sweeper in self._sweepers:
-            await self._ledger.database.work(partial(sweeper, now=now))
+            await self._exhaust(partial(sweeper, now=now, limit=SWEEP_ROWS))
+        for chore in self._chores:
+            await self._ledger.database.work(partial(chore, now=now))
+
+    async def _exhaust(self, sweep: Callable[[Connection], int]) -> None:
+        while True:
+            if await self._ledger.database.work(sweep) < SWEEP_ROWS:
+                return
+            await asyncio.sleep(SWEEP_PAUSE)
+
+    async def _reload(self) -> None:
+        for kept in self._kept:
+            await kept.reload()
+
+    async def _for_ever(self, job: Callable[[], Awaitable[None]], every: float) -> None:
+        while True:
+            try:
+                await job()
+            except Exception:
+                _log.exception("housekeeping failed")
+            await asyncio.sleep(every)

@@ -138,7 +138,8 @@ class Parts:
         self.housekeeping = Housekeeping(
             ledger,
             [self.keys, self.resources],
-            [*SWEEPERS, self.rotation.retire_due, self.streams.disable_clogged],
+            SWEEPERS,
+            [self.rotation.retire_due, self.streams.disable_clogged],
         )
 
         self.connection: NatsConnection | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, delete, select
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, select
 from sqlalchemy.engine import Row
 
 from auth_svc.approvals import Decisions, approval_of
@@ -11,6 +11,7 @@ from auth_svc.backchannel_flow.flow import BackchannelRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
+from lib_one.sql import Sweep
 
 backchannel_requests = Table(
     "backchannel_requests",
@@ -45,6 +46,7 @@ _BY_ID = select(backchannel_requests).where(backchannel_requests.c.request_id ==
 
 decisions = Decisions(backchannel_requests)
 withdraw = decisions.withdraw
+_SWEEP = Sweep(backchannel_requests.c.expires_at)
 
 
 def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: str) -> None:
@@ -93,9 +95,9 @@ def waiting_for(connection: Connection, user_id: str, *, now: datetime) -> list[
     return [_request(row) for row in connection.execute(statement)]
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete requests that no longer matter."""
-    connection.execute(delete(backchannel_requests).where(backchannel_requests.c.expires_at < now - KEPT))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete requests that no longer matter, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now - KEPT, limit=limit)
 
 
 def _request(row: Row[Any]) -> BackchannelRequest:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, delete, select, update
+from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, select, update
 from sqlalchemy.engine import Row
 
 from auth_svc.clients import secrets
@@ -12,7 +12,7 @@ from auth_svc.clients.metadata import ClientMetadata, Profile
 from auth_svc.clients.secrets import Secret
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import Now
-from lib_one.sql import Database, InsertOnce
+from lib_one.sql import Database, InsertOnce, Sweep
 
 CLIENT_ID_LENGTH = 128
 
@@ -33,6 +33,7 @@ used_assertions = Table(
 )
 """Assertions that clients have shown, until they would have expired anyway."""
 _USE = InsertOnce(used_assertions)
+_SWEEP = Sweep(used_assertions.c.expires_at)
 
 
 class Client(ClientMetadata, frozen=True, kw_only=True):
@@ -89,10 +90,10 @@ def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: dateti
     return _USE.run(connection, jti_hash=jti_hash, expires_at=expires_at)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what no longer matters."""
-    connection.execute(delete(used_assertions).where(used_assertions.c.expires_at <= now))
-    secrets.forget_expired(connection, now)
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what no longer matters, up to so many; return how many."""
+    forgotten = _SWEEP.run(connection, before=now, limit=limit)
+    return forgotten + secrets.forget_expired(connection, now, limit - forgotten)
 
 
 def _changeable(client: Client) -> dict[str, object]:

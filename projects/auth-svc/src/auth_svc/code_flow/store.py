@@ -12,7 +12,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    delete,
     or_,
     select,
     update,
@@ -23,7 +22,7 @@ from auth_svc.code_flow.code import Code
 from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
-from lib_one.sql import InsertOnce, Prepared
+from lib_one.sql import InsertOnce, Prepared, Sweep
 
 codes = Table(
     "authorization_codes",
@@ -86,6 +85,7 @@ _TAKE = (
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AuthorizationRequest).decode
 _ANSWER = InsertOnce(answered_requests)
+_SWEEP = Sweep(codes.c.expires_at, answered_requests.c.answered_at, pushed_requests.c.expires_at)
 
 
 def keep(connection: Connection, code: Code, *, secret: str) -> None:
@@ -180,8 +180,6 @@ def find_taken(connection: Connection, hashed: bytes) -> AuthorizationRequest | 
     return msgspec.structs.replace(_decode(row.request), asked_at=row.used_at)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what no longer matters."""
-    connection.execute(delete(codes).where(codes.c.expires_at < now - KEPT))
-    connection.execute(delete(answered_requests).where(answered_requests.c.answered_at < now - KEPT))
-    connection.execute(delete(pushed_requests).where(pushed_requests.c.expires_at < now - KEPT))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what no longer matters, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now - KEPT, limit=limit)

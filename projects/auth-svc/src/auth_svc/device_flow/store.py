@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, delete, select
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, select
 from sqlalchemy.engine import Row
 
 from auth_svc.approvals import INTERVAL, Decisions, approval_of
@@ -11,6 +11,7 @@ from auth_svc.db import Connection, Instant, metadata
 from auth_svc.device_flow.flow import Device
 from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
+from lib_one.sql import Sweep
 
 device_codes = Table(
     "device_codes",
@@ -45,6 +46,7 @@ _BY_ID = select(device_codes).where(device_codes.c.device_id == bindparam("devic
 
 decisions = Decisions(device_codes)
 withdraw = decisions.withdraw
+_SWEEP = Sweep(device_codes.c.expires_at)
 
 
 def keep(connection: Connection, device: Device, *, device_code: str, user_code_hash: bytes) -> None:
@@ -80,9 +82,9 @@ def find_by_user_code(connection: Connection, user_code_hash: bytes) -> Device |
     return _device(connection.execute(_BY_USER_CODE, {"hash": user_code_hash}).first())
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete device codes that no longer matter."""
-    connection.execute(delete(device_codes).where(device_codes.c.expires_at < now - KEPT))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete device codes that no longer matter, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now - KEPT, limit=limit)
 
 
 def _device(row: Row[Any] | None) -> Device | None:

@@ -3,10 +3,10 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary, Table, delete
+from sqlalchemy import Column, LargeBinary, Table
 
 from auth_svc.db import Connection, Instant, metadata
-from lib_one.sql import InsertOnce
+from lib_one.sql import InsertOnce, Sweep
 
 used_grant_assertions = Table(
     "used_grant_assertions",
@@ -16,6 +16,7 @@ used_grant_assertions = Table(
 )
 
 _consume = InsertOnce(used_grant_assertions)
+_SWEEP = Sweep(used_grant_assertions.c.expires_at)
 
 
 def consume(connection: Connection, *, issuer: str, jti: str, expires_at: datetime) -> bool:
@@ -24,6 +25,6 @@ def consume(connection: Connection, *, issuer: str, jti: str, expires_at: dateti
     return _consume.run(connection, assertion_hash=assertion_hash, expires_at=expires_at)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what would be refused for its age anyway."""
-    connection.execute(delete(used_grant_assertions).where(used_grant_assertions.c.expires_at < now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what would be refused for its age anyway, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary, Table, delete
+from sqlalchemy import Column, LargeBinary, Table
 
 from auth_svc.db import Connection, Instant, metadata
-from lib_one.sql import InsertOnce
+from lib_one.sql import InsertOnce, Sweep
 
 used_proofs = Table(
     "used_proofs",
@@ -15,6 +15,7 @@ used_proofs = Table(
 )
 
 _CONSUME = InsertOnce(used_proofs)
+_SWEEP = Sweep(used_proofs.c.expires_at)
 
 
 def consume(connection: Connection, proof_hash: bytes, *, expires_at: datetime) -> bool:
@@ -22,6 +23,6 @@ def consume(connection: Connection, proof_hash: bytes, *, expires_at: datetime) 
     return _CONSUME.run(connection, proof_hash=proof_hash, expires_at=expires_at)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what is too old to be shown again."""
-    connection.execute(delete(used_proofs).where(used_proofs.c.expires_at < now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what is too old to be shown again, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)

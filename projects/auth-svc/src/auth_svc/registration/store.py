@@ -19,6 +19,7 @@ from sqlalchemy import (
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 from lib_one.event import new_id
+from lib_one.sql import Sweep
 
 initial_access_tokens = Table(
     "initial_access_tokens",
@@ -54,6 +55,9 @@ class Invitation(NamedTuple):
     token_id: str
     uses_left: int
     expires_at: datetime
+
+
+_SWEEP = Sweep(initial_access_tokens.c.expires_at)
 
 
 def add_invitation(connection: Connection, token: str, *, uses: int, now: datetime, expires_at: datetime) -> None:
@@ -110,6 +114,6 @@ def forget(connection: Connection, client_id: str) -> None:
     connection.execute(delete(registrations).where(registrations.c.client_id == client_id))
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete initial access tokens that are no longer good."""
-    connection.execute(delete(initial_access_tokens).where(initial_access_tokens.c.expires_at <= now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete initial access tokens that are no longer good, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, String, Table, Text, delete, select, update
+from sqlalchemy import Column, ColumnElement, String, Table, Text, select, update
 
 from auth_svc.db import Connection, Instant, metadata
-from lib_one.sql import InsertOnce
+from lib_one.sql import InsertOnce, Sweep
 
 session_clients = Table(
     "session_clients",
@@ -29,6 +29,9 @@ class Party(msgspec.Struct, frozen=True):
     client_id: str
     subject: str
     """`sub` as this client knows it."""
+
+
+_SWEEP = Sweep(session_clients.c.expires_at)
 
 
 def add(connection: Connection, party: Party, *, user_id: str, expires_at: datetime) -> None:
@@ -56,9 +59,9 @@ def ended(connection: Connection, session_id: str) -> list[str]:
     return list(connection.execute(statement.order_by(session_clients.c.client_id)).scalars())
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what no client can have kept for so long."""
-    connection.execute(delete(session_clients).where(session_clients.c.expires_at < now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what no client can have kept for so long, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)
 
 
 def _is(session_id: str, client_id: str) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from auth_svc.db import Connection, Instant, metadata
-from lib_one.sql import Prepared
+from lib_one.sql import Prepared, Sweep
 
 revocations = Table(
     "revocations",
@@ -28,6 +28,7 @@ revocations = Table(
 )
 
 TOKEN, GRANT, SESSION, SUBJECT, CLIENT, KEY = "token", "grant", "session", "subject", "client", "key"
+_SWEEP = Sweep(revocations.c.expires_at)
 
 
 def _named(kind: str, parameter: str) -> ColumnElement[bool]:
@@ -58,9 +59,9 @@ def add(
     )
 
 
-def forget_expired(connection: Connection, now: datetime) -> int:
-    """Delete what concerns no live token any more; return how many."""
-    return connection.execute(delete(revocations).where(revocations.c.expires_at < now)).rowcount
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what concerns no live token any more, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)
 
 
 def is_revoked(

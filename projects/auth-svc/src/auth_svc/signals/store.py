@@ -26,7 +26,7 @@ from sqlalchemy.engine import Row
 
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.signals.events import PUSH, STREAM_UPDATED, SecurityEvent, delivered
-from lib_one.sql import InsertOnce
+from lib_one.sql import InsertOnce, Sweep
 
 type Status = Literal["enabled", "paused", "disabled"]
 
@@ -112,6 +112,7 @@ class Signal(NamedTuple):
 _create = InsertOnce(signal_streams)
 _except = InsertOnce(signal_exceptions)
 _take = InsertOnce(received_signals)
+_SWEEP = Sweep(received_signals.c.expires_at)
 _COLUMNS = [signal_streams.c[name] for name in Stream.__struct_fields__]
 _requested = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode = msgspec.json.Encoder().encode
@@ -262,9 +263,9 @@ def take(connection: Connection, signal_hash: bytes, *, expires_at: datetime) ->
     return _take.run(connection, signal_hash=signal_hash, expires_at=expires_at)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what would be refused for its age anyway."""
-    connection.execute(delete(received_signals).where(received_signals.c.expires_at < now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what would be refused for its age anyway, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)
 
 
 _MAY_LEAVE: ColumnElement[bool] = or_(signal_streams.c.status == "enabled", signals.c.kind == STREAM_UPDATED)

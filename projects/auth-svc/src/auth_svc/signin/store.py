@@ -11,7 +11,7 @@ from auth_svc import users
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import token_hash
 from auth_svc.signin.flow import Limit, Session, SignedIn
-from lib_one.sql import Prepared
+from lib_one.sql import Prepared, Sweep
 
 sessions = Table(
     "sessions",
@@ -62,6 +62,7 @@ class TooManyAttempts(Exception):  # noqa: N818 - an answer, not a fault
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------
+_SWEEP = Sweep(sessions.c.expires_at, attempt_limits.c.drained_until)
 
 
 def start_session(connection: Connection, session: Session, *, secret: str) -> None:
@@ -184,10 +185,9 @@ def give_back_attempt(connection: Connection, limits: Iterable[tuple[bytes, Limi
             connection.execute(update(attempt_limits).where(key).values(drained_until=drained_until - limit.interval))
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete sessions that are over and limits that are whole again."""
-    connection.execute(delete(sessions).where(sessions.c.expires_at < now))
-    connection.execute(delete(attempt_limits).where(attempt_limits.c.drained_until < now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete sessions that are over and limits that are whole again, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)
 
 
 def _signed_in(connection: Connection, row: Row[Any] | None, now: datetime) -> SignedIn | None:

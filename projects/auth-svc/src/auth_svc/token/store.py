@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary, String, Table, bindparam, delete, select
+from sqlalchemy import Column, LargeBinary, String, Table, bindparam, select
 
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.secret_key import new_token, token_hash
-from lib_one.sql import Prepared
+from lib_one.sql import Prepared, Sweep
 
 opaque_tokens = Table(
     "opaque_tokens",
@@ -19,6 +19,7 @@ opaque_tokens = Table(
 
 _KEEP = Prepared(opaque_tokens.insert())
 _FIND = Prepared(select(opaque_tokens.c.claims).where(opaque_tokens.c.token_hash == bindparam("token_hash")))
+_SWEEP = Sweep(opaque_tokens.c.expires_at)
 
 
 def keep(connection: Connection, claims: bytes, *, token_id: str, expires_at: datetime) -> str:
@@ -34,6 +35,6 @@ def find(connection: Connection, token: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def forget_expired(connection: Connection, now: datetime) -> int:
-    """Delete tokens that have expired; return how many."""
-    return connection.execute(delete(opaque_tokens).where(opaque_tokens.c.expires_at < now)).rowcount
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete tokens that have expired, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)

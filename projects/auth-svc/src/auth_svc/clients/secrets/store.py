@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, bindparam
 
 from auth_svc.db import Connection, Instant, metadata
 from lib_one.event import new_id
+from lib_one.sql import Sweep
 
 client_secrets = Table(
     "client_secrets",
@@ -35,6 +36,9 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at is None or now < self.expires_at
 
 
+_SWEEP = Sweep(client_secrets.c.expires_at)
+
+
 def of_client(connection: Connection, client_id: str) -> tuple[Secret, ...]:
     """Its secrets, the eldest first, expired ones included."""
     rows = connection.execute(_OF_CLIENT.order_by(client_secrets.c.created_at), {"client_id": client_id})
@@ -56,9 +60,9 @@ def replace_all(connection: Connection, client_id: str, hashed: bytes | None, *,
         add(connection, client_id, hashed, now=now, expires_at=None)
 
 
-def forget_expired(connection: Connection, now: datetime) -> None:
-    """Delete what is no longer good."""
-    connection.execute(delete(client_secrets).where(client_secrets.c.expires_at <= now))
+def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
+    """Delete what is no longer good, up to so many; return how many."""
+    return _SWEEP.run(connection, before=now, limit=limit)
 
 
 def end_by(connection: Connection, client_id: str, ends: datetime) -> None:
