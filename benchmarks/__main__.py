@@ -7,6 +7,7 @@ the seconds and hardly the ratio. Results are kept as JSON in `benchmarks/result
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -15,14 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from benchmarks.footprint import footprint
 from benchmarks.outbox import outbox_drain
-from benchmarks.paths import grant_rows, path_rows
+from benchmarks.paths import grant_rows, path_rows, purge_rows
 from benchmarks.revocation import refusal_latency
 from benchmarks.running import running_system
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("footprint", "outbox", "paths", "grants", "revocation")
+PARTS = ("footprint", "outbox", "paths", "purge", "grants", "revocation")
 
 
 def main() -> None:
@@ -34,6 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     if sys.platform != "linux":
         raise SystemExit("The harness reads /proc and pins processes to cores: it runs on Linux.")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     result: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -47,7 +51,7 @@ def main() -> None:
     if "outbox" in options.only:
         result["outbox"] = [outbox_drain(engine) for engine in ("sqlite", "postgresql")]
     with running_system() as bench:
-        for part, rows in (("paths", path_rows), ("grants", grant_rows)):
+        for part, rows in (("paths", path_rows), ("purge", purge_rows), ("grants", grant_rows)):
             if part in options.only:
                 chosen = [row for row in rows(bench) if options.rows in row.name]
                 result[part] = [bench.measure(row, options.seconds) for row in chosen]

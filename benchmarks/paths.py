@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from benchmarks.stored import VERIFIER, grant_tokens, live_codes
 from lib_one.event import new_id
 
 GRANTS = (1_000, 100_000, 1_000_000)
+EXPIRED = 300_000
+"""Rows, half of them grants and half their refresh tokens."""
 _ASKED_ABOUT = 20_000
 """Tokens that are asked about in turn, spread over all that there are."""
 
@@ -92,6 +95,17 @@ def grant_rows(bench: Bench) -> list[Row]:
             Row(f"POST /introspect, access token {among}", "auth-svc", access_token),
         ]
     return rows
+
+
+def purge_rows(bench: Bench) -> list[Row]:
+    """/token while housekeeping deletes a great many expired rows."""
+
+    def purging(_count: int) -> list[Request]:
+        grant_tokens(bench, EXPIRED // 2, life=timedelta(days=-1))
+        bench.restart()
+        return [bench.post("/token", grant_type="client_credentials", scope="shipments:read")]
+
+    return [Row(f"POST /token while {EXPIRED:,} rows are purged", "auth-svc", purging)]
 
 
 def _proofs(uri: str, count: int) -> list[str]:

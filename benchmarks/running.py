@@ -88,6 +88,14 @@ class Bench:
             answer = await client.post("/shipments", json=body, headers={"Authorization": f"Bearer {token}"})
         return str(answer.raise_for_status().json()["id"])
 
+    def restart(self) -> None:
+        """Stop auth-svc and start it again: it sweeps what has expired at once."""
+        process = self.processes["auth-svc"]
+        process.stop()
+        process.start()
+        while not ready(urlsplit(self.system.issuer).port or 0):
+            time.sleep(0.01)
+
     def rest(self) -> None:
         """Wait until the relays have nothing to do, so that one row does not pay for another."""
         for url in (self.system.issuer, self.system.app_url):
@@ -96,9 +104,8 @@ class Bench:
 
     def measure(self, row: Row, seconds: float) -> dict[str, Any]:
         """Load one path between two looks at the yardstick, and print its row."""
+        requests = row.requests(round(row.rate * (seconds + row.warm)))
         pid = self.processes[row.server].pid
-        count = round(row.rate * (seconds + row.warm))
-        requests = row.requests(count)
         warming = requests
         if row.rate:
             warming, requests = requests[: row.rate], requests[row.rate :]

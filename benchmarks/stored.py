@@ -30,8 +30,8 @@ _CHUNK = 10_000
 """Rows in a unit of work."""
 
 
-def grant_tokens(bench: Bench, count: int) -> list[str]:
-    """Refresh tokens of so many new grants, each live and never used."""
+def grant_tokens(bench: Bench, count: int, *, life: timedelta = timedelta(days=14)) -> list[str]:
+    """Refresh tokens of so many new grants, never used, each as long-lived as its grant."""
     now = utc_now()
     grant = {
         "user_id": _person(bench).user_id,
@@ -43,7 +43,7 @@ def grant_tokens(bench: Bench, count: int) -> list[str]:
         "amr": "pwd",
         "terms": grants.to_text(grants.NO_TERMS),
         "created_at": now,
-        "expires_at": now + timedelta(days=30),
+        "expires_at": now + life,
     }
     tokens = [new_token() for _ in range(count)]
     # In the order of their hashes: a million rows in any other order would take minutes.
@@ -51,8 +51,8 @@ def grant_tokens(bench: Bench, count: int) -> list[str]:
 
     def unit(chunk: tuple[tuple[bytes, str], ...], connection: Connection) -> None:
         connection.execute(grant_table.insert(), [grant | {"grant_id": grant_id} for _, grant_id in chunk])
-        life: dict[str, Any] = {"renewed_at": now, "expires_at": now + timedelta(days=14)}
-        rows = [life | {"token_hash": hashed, "grant_id": grant_id} for hashed, grant_id in chunk]
+        times: dict[str, Any] = {"renewed_at": now, "expires_at": now + life}
+        rows = [times | {"token_hash": hashed, "grant_id": grant_id} for hashed, grant_id in chunk]
         connection.execute(refresh_tokens.insert(), rows)
 
     _run(bench, (partial(unit, chunk) for chunk in batched(hashes, _CHUNK, strict=False)))
