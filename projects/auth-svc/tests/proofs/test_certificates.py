@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
 from auth_svc.clients import NewClient, RegistrationError
-from auth_svc.grants import Confirmation
+from auth_svc.grants import Confirmation, Terms
 from auth_svc.keys.jose import encode64
 from auth_svc.settings import Settings
 from auth_svc.testing import House, settings_in
@@ -256,6 +256,28 @@ async def test_bound_token_at_userinfo_needs_its_certificate_rfc8705_3(
     for headers in (shown, shown | Certified(clock).headers()):
         answer = await proxy.get("/userinfo", headers=headers)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+async def test_refresh_token_of_a_public_client_is_bound_too_rfc8705_4(
+    house: House, proxy: AsyncClient, certified: Certified, clock: Clock
+) -> None:
+    await register(
+        house,
+        token_endpoint_auth_method="none",
+        grant_types=("authorization_code", "refresh_token"),
+        redirect_uris=("https://bank.example/cb",),
+        scope="offline_access shipments:read",
+        tls_client_certificate_bound_access_tokens=True,
+    )
+    bound = Confirmation(x5t_s256=certified.x5t)
+    tokens = await house.tokens(
+        client="bank", scope="offline_access shipments:read", confirmation=bound, terms=Terms(confirmation=bound)
+    )
+    form = {"grant_type": "refresh_token", "client_id": "bank", "refresh_token": tokens["refresh_token"]}
+    answer = await proxy.post("/token", data=form, headers=Certified(clock).headers())
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    answer = await proxy.post("/token", data=form, headers=certified.headers())
+    assert house.claims(answer.json()["access_token"])["cnf"] == {"x5t#S256": certified.x5t}
 
 
 async def test_metadata_says_what_is_there_rfc8705_3_3(house: House) -> None:
