@@ -123,7 +123,9 @@ def served(routes: list[Any]) -> set[tuple[str, str]]:
 
 def test_every_path_of_auth_svc_is_in_the_reference(tmp_path: Path) -> None:
     settings = auth_svc.settings.Settings(
-        database_url=f"sqlite:///{tmp_path / 'auth.db'}", secret_key_file=tmp_path / "secret.key"
+        database_url=f"sqlite:///{tmp_path / 'auth.db'}",
+        secret_key_file=tmp_path / "secret.key",
+        self_registration=True,
     )
     front = auth_svc.app.create_app(settings, bus=RecordingBus())._application
     machine = {
