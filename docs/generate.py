@@ -33,11 +33,14 @@ import cli_proj.errors
 import cli_proj.settings
 import cli_proj.translation
 import gui_proj.settings
-import lib_one.contracts  # noqa: F401 - registers every contract
+import lib_one.contracts
+import lib_one.nats.rights
+import lib_one.nats.topology
 import lib_two.errors
 from lib_one import catalogue
 from lib_one.event import Contract
 from lib_one.event import contracts as registered
+from lib_one.nats.configuration import shipped
 from lib_one.observe import defined
 
 DOCS = Path(__file__).resolve().parent
@@ -142,6 +145,53 @@ def _type_name(annotation: Any) -> str:
     for long, short in (("datetime.datetime", "time"), ("datetime", "time"), ("lib_one.contracts.shipping.", "")):
         name = name.replace(long, short)
     return "`" + name.replace("|", "or") + "`"
+
+
+def topology() -> str:
+    """The streams and consumers, and who may do what on the bus."""
+    lines = [
+        "# Topology",
+        "",
+        "The streams and durable consumers on the bus, from the table in `lib_one.nats.topology`. Each service makes",
+        "its own at start; `auth-svc topology show` and `app-svc topology show` say how the server differs from this",
+        "page, and `apply` [changes it](../how-to/run-in-production.md#three-nodes).",
+        "",
+        "## Streams",
+        "",
+        "| stream | made by | subjects | keeps | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for stream in lib_one.nats.topology.TOPOLOGY:
+        subjects = ", ".join(f"`{subject}`" for subject in stream.subjects)
+        notes = ["one message a subject, the newest"] if stream.latest_only else []
+        notes += [f"told at once as `{stream.live}`"] if stream.live else []
+        cells = (stream.name, ", ".join(stream.owners), subjects, str(stream.max_age).removesuffix(", 0:00:00"))
+        lines.append(f"| {' | '.join(cells)} | {'; '.join(notes)} |".replace(" |  |", " | |"))
+    lines += [
+        "",
+        "Every stream is on disk, on as many nodes as the setting `nats_replicas` says.",
+        "",
+        "## Consumers",
+        "",
+        "| consumer | stream | reads |",
+        "| --- | --- | --- |",
+    ]
+    for consumer in lib_one.nats.topology.SUBSCRIPTIONS:
+        subjects = ", ".join(f"`{subject}`" for subject in consumer.subjects)
+        lines.append(f"| `{consumer.durable}` | {consumer.stream} | {subjects} |")
+    lines += [
+        "",
+        "## Users",
+        "",
+        "Each has an nkey of its own.",
+        "",
+        "| user | publishes | hears |",
+        "| --- | --- | --- |",
+    ]
+    for user in (*lib_one.nats.rights.USERS, lib_one.nats.rights.DOORKEEPER):
+        says, hears = (" ".join(f"`{subject}`" for subject in list_) for list_ in (user.publish, user.subscribe))
+        lines.append(f"| {user.name} | {says} | {hears} |")
+    return "\n".join([*lines, ""])
 
 
 def settings() -> str:
@@ -399,7 +449,7 @@ OTHER_PROBLEMS = (
 EXIT_CODES = {
     "OK": ("Done.", ""),
     "FAILURE": (
-        "Failed. For `status`: something is not as it should be. For `import`: something was not imported.",
+        "Failed. For `import`: something was not imported.",
         "Read the message; `cli-proj --debug …` shows where an unexpected error came from.",
     ),
     "USAGE": ("Wrong usage, a wrong setting or a wrong mapping.", "`cli-proj … --help`."),
@@ -407,7 +457,10 @@ EXIT_CODES = {
     "NOT_ALLOWED": ("You may not do this, or you said no.", "`cli-proj whoami` shows what you may do."),
     "NOT_FOUND": ("There is no such thing.", "`cli-proj shipments list -q TEXT` searches."),
     "CONFLICT": ("It contradicts what is recorded.", "`cli-proj shipments show REFERENCE` shows what is recorded."),
-    "AWAY": ("A service is away or busy.", "Try again later; `cli-proj status` shows which part is away."),
+    "AWAY": (
+        "A service is away or busy. For `status`: something is not as it should be.",
+        "Try again later; `cli-proj status` shows which part is away.",
+    ),
     "INTERRUPTED": ("Ctrl-C.", "The same command again is safe: see what it says about repeating."),
     "BROKEN_PIPE": ("The reader of a pipe went away, such as `head`.", "Nothing."),
 }
@@ -431,10 +484,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/asyncapi.json": asyncapi,
     "reference/metrics.md": metrics,
     "reference/settings.md": settings,
+    "reference/topology.md": topology,
     "reference/cli.md": commands,
     "reference/errors.md": errors,
     "reference/scopes.md": scopes,
     "explanation/order-of-checks.md": order_of_checks,
+    "../deploy/nats/one.conf": partial(shipped, ("nats",)),
+    "../deploy/nats/three.conf": partial(shipped, ("nats-1", "nats-2", "nats-3")),
     **{f"reference/schemas/{catalogue.name_of(fact)}.json": partial(_schema, fact) for fact in _facts()},
 }
 

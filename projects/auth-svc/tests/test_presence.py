@@ -6,8 +6,10 @@ import msgspec
 
 from auth_svc.app import create_app
 from auth_svc.testing import settings_in
-from lib_one.nats import NatsConnection, discover
+from lib_one.nats import NatsConnection, ServiceStanding, discover, standings
 from lib_one.testing import eventually, nats_server
+
+CHECKS = {"database", "outbox", "keys", "bus", "streams", "consumers", "dead_letters"}
 
 
 async def test_a_ping_over_the_bus_finds_it_and_its_statistics(folder: Path) -> None:
@@ -24,6 +26,15 @@ async def test_a_ping_over_the_bus_finds_it_and_its_statistics(folder: Path) -> 
             await eventually(found)
             session = await operator.session()
             answer = msgspec.json.decode((await session.request("$SRV.STATS.auth-svc", b"")).data)
-            assert answer["endpoints"][0]["data"].keys() == {"events_published", "events_refused"}
+            assert answer["endpoints"][0]["data"].keys() >= {"events_published", "events_refused"}
+
+            async def well() -> list[ServiceStanding]:
+                return [one for one in await standings(operator, wait=0.1) if one.ok and "streams" in one.checks]
+
+            (one,) = await eventually(well)
+            assert one.role == "server"
+            assert one.checks.keys() == CHECKS
+            assert one.checks["database"] == {"ok": True, "kind": "sqlite"}
+            assert one.checks["outbox"]["oldest_seconds"] >= 0
         assert await discover(operator, wait=0.1) == []
         await operator.close()

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, make_u
 from lib_one.bus import Delivery
 from lib_one.contracts.shipping import Place, ShipmentScanned
 from lib_one.event import Event, decode, new_id, utc_now
-from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection
+from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection, bus_checks
 from lib_one.nats.session import Session
 from lib_one.nats.tail import Tail
 from lib_one.sql import Database, Inbox, Outbox, Relay, open_database
@@ -96,6 +96,7 @@ async def test_nothing_is_lost_or_doubled_when_the_leader_is_killed_under_load(
         before = relay.published
         await eventually(lambda: relay.published >= before + 500, PATIENCE)
         assert await leader() != killed
+        await eventually(lambda: _offline(publishing, killed), PATIENCE)
         writing = False
         await writer
 
@@ -137,3 +138,9 @@ async def _stored(session: Session) -> list[Event]:
                 found.append(decode(message.headers or {}, message.data))
                 position = sequence + 1
     return found
+
+
+async def _offline(connection: NatsConnection, node: str) -> bool:
+    """Whether operators see which node is away."""
+    told = (await bus_checks(connection)).get("streams", {})
+    return told.get("ok") is False and node in told.get("streams", {}).get("SHIPMENTS", {}).get("offline", ())

@@ -24,7 +24,7 @@ from app_svc.tracking.projector import Projector
 from lib_one import http
 from lib_one.errors import BusUnavailableError
 from lib_one.event import Now, utc_now
-from lib_one.nats import APP_PROJECTOR, DeadLetters, JetStreamBus, Presence
+from lib_one.nats import APP_PROJECTOR, Check, DeadLetters, JetStreamBus, Presence, bus_checks
 from lib_one.observe import CONTENT_TYPE, Observed, Traffic, get_logger
 from lib_one.sql import STUCK, Database, DatabaseError, Outbox, Relay, open_database
 from lib_two import fastapi as tokens
@@ -118,7 +118,12 @@ class AppService:
             "live feed": self.feed.run,
             "live feed on the bus": Announcer(self.feed, self.connection).run,
             "presence": Presence(
-                self.connection, version=self.api.version, description=self.api.summary or "", stats=self._stats
+                self.connection,
+                version=self.api.version,
+                description=self.api.summary or "",
+                role="api, timeline" if self.settings.workers else "api",
+                look=self._look,
+                stats=self._stats,
             ).run,
         }
         if self.settings.workers:
@@ -153,8 +158,20 @@ class AppService:
 
         The bus may be away: then events wait in the outbox, and the issuer is asked about tokens.
         """
-        connected = self.connection.connected
-        checks: dict[str, dict[str, Any]] = {"database": {"ok": True}, "bus": {"ok": connected}}
+        checks = {"bus": {"ok": self.connection.connected}, **await self._checks(), "timeline": await self._timeline()}
+        ready = checks["database"]["ok"] and checks["revocation"]["ok"]
+        body = {
+            "service": SERVICE,
+            "version": self.api.version,
+            "status": "ready" if ready else "not_ready",
+            "missing": [name for name, check in checks.items() if not check["ok"]],
+            "checks": checks,
+        }
+        return web.json_response(body, 200 if ready else 503, {"Cache-Control": "no-store"})
+
+    async def _checks(self) -> dict[str, dict[str, Any]]:
+        """How the database, the outbox and the revocation view are."""
+        checks: dict[str, dict[str, Any]] = {"database": {"ok": True, "kind": self.database.dialect}}
         try:
             self.database.lookup(tracking_store.position)
             backlog = await self.relay.backlog()
@@ -165,18 +182,15 @@ class AppService:
                 "oldest_seconds": round(age.total_seconds(), 3),
             }
         except DatabaseError as error:
-            checks["database"] = {"ok": False, "reason": str(error)}
-        checks["timeline"] = await self._timeline()
-        checks["revocation"] = {"ok": await self.guard.ready(), **self.guard.status()}
-        ready = checks["database"]["ok"] and checks["revocation"]["ok"]
-        body = {
-            "service": SERVICE,
-            "version": self.api.version,
-            "status": "ready" if ready else "not_ready",
-            "missing": [name for name, check in checks.items() if not check["ok"]],
-            "checks": checks,
-        }
-        return web.json_response(body, 200 if ready else 503, {"Cache-Control": "no-store"})
+            checks["database"] |= {"ok": False, "reason": str(error)}
+        age_of_keys = self.guard.metadata.keys_age
+        keys = {"jwks_age_seconds": None if age_of_keys is None else round(age_of_keys, 1)}
+        checks["revocation"] = {"ok": await self.guard.ready(), **self.guard.status(), **keys}
+        return checks
+
+    async def _look(self) -> dict[str, Check]:
+        """How each part is, for operators who ask over the bus."""
+        return {**await self._checks(), **await bus_checks(self.connection)}
 
     async def _timeline(self) -> dict[str, Any]:
         """How far the worker that builds the timeline is behind. It may run in another process."""
@@ -210,14 +224,30 @@ class TimelineWorker:
     async def run(self) -> None:
         """Work until cancelled."""
         await self._connection.start()
+        presence = Presence(
+            self._connection,
+            version=version(SERVICE),
+            description="Builds the timeline",
+            role="timeline",
+            look=self._look,
+        )
         log.info("the timeline worker runs")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(for_ever("timeline", lambda: self._projector.run(self._bus)))
                 tasks.create_task(for_ever("inbox", self._projector.prune_for_ever))
+                tasks.create_task(for_ever("presence", presence.run))
         finally:
             await self._connection.close()
             await self._database.close()
+
+    async def _look(self) -> dict[str, Check]:
+        database: dict[str, Any] = {"ok": True, "kind": self._database.dialect}
+        try:
+            self._database.lookup(tracking_store.position)
+        except DatabaseError as error:
+            database |= {"ok": False, "reason": str(error)}
+        return {"database": database, **await bus_checks(self._connection)}
 
 
 async def for_ever(name: str, job: Callable[[], Awaitable[None]]) -> None:

@@ -18,7 +18,7 @@
     /.well-known/openid-configuration           discovery, both for issuers with a path too
     /  /signin                                  signin/
     /global-token-revocation                    logout/everywhere
-    /admin/revocations                          admin/
+    /admin/revocations, /admin/status           admin/
     /ssf/…  /.well-known/ssf-configuration      signals/
     /signout  /logout                           logout/
     /consents                                   consents

@@ -2,11 +2,29 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 from auth_svc import keys
 from auth_svc.db import Ledger
 from auth_svc.wire import Endpoint, Request, Response, json_response
 from lib_one.sql import STUCK, DatabaseError, Relay
+
+
+async def checks(ledger: Ledger, relay: Relay) -> dict[str, dict[str, Any]]:
+    """How the database, the outbox and the keys are."""
+    database: dict[str, Any] = {"ok": True, "kind": ledger.database.dialect}
+    try:
+        backlog = await relay.backlog()
+        signing = await ledger.database.read(keys.count)
+    except DatabaseError as error:
+        return {"database": database | {"ok": False, "error": type(error).__name__}}
+    age = backlog.age(ledger.now())
+    outbox: dict[str, Any] = {
+        "ok": age < STUCK,
+        "pending": backlog.events,
+        "oldest_seconds": round(age.total_seconds(), 3),
+    }
+    return {"database": database, "outbox": outbox, "keys": {"ok": signing > 0, "count": signing}}
 
 
 def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -> dict[str, Endpoint]:
@@ -20,28 +38,15 @@ def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -
         return json_response({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        checks: dict[str, dict[str, object]] = {"bus": {"ok": bus_connected()}}
-        try:
-            backlog = await relay.backlog()
-            signing = await ledger.database.read(keys.count)
-            checks["database"] = {"ok": True}
-            age = backlog.age(ledger.now())
-            checks["outbox"] = {
-                "ok": age < STUCK,
-                "pending": backlog.events,
-                "oldest_seconds": round(age.total_seconds(), 3),
-            }
-            checks["keys"] = {"ok": signing > 0, "count": signing}
-        except DatabaseError as error:
-            checks["database"] = {"ok": False, "error": type(error).__name__}
-        good = checks["database"]["ok"] is True and checks["keys"]["ok"] is True
+        found = {"bus": {"ok": bus_connected()}, **await checks(ledger, relay)}
+        good = all(name in found and found[name]["ok"] is True for name in ("database", "keys"))
         return json_response(
             {
                 "service": "auth-svc",
                 "version": version("auth-svc"),
                 "status": "ready" if good else "not_ready",
-                "missing": [name for name, check in checks.items() if not check["ok"]],
-                "checks": checks,
+                "missing": [name for name, check in found.items() if not check["ok"]],
+                "checks": found,
             },
             status=200 if good else 503,
         )

@@ -80,6 +80,11 @@ class Output:
         """Whether somebody looks at stderr now."""
         return self.stderr.isatty()
 
+    def clear(self) -> None:
+        """On a terminal, begin a new page; elsewhere nothing."""
+        if self.stdout.isatty():
+            _put(self.stdout, "\x1b[H\x1b[2J")
+
     # Data -------------------------------------------------------------------------------------------------------------
 
     def write(self, line: str) -> None:

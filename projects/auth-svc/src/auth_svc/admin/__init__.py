@@ -1,8 +1,10 @@
 """The operator's endpoints: JSON under /admin/…, for access tokens with the scope `admin`.
 
 revocations   end what was issued, and see which services refuse it
+status        how every process on the bus stands
 """
 
 from auth_svc.admin.revocations import Revocable, RevocationReport, Revocations
+from auth_svc.admin.status import StatusEndpoint, SystemStatus
 
-__all__ = ["Revocable", "RevocationReport", "Revocations"]
+__all__ = ["Revocable", "RevocationReport", "Revocations", "StatusEndpoint", "SystemStatus"]

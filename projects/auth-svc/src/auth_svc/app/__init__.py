@@ -4,13 +4,14 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from auth_svc import health
 from auth_svc.app.machine import machine_endpoints
 from auth_svc.app.parts import SERVICE, Parts, connection_to_bus
 from auth_svc.app.site import site
@@ -19,7 +20,7 @@ from auth_svc.wire import FastLane
 from lib_one.bus import Bus
 from lib_one.event import Now, utc_now
 from lib_one.http import AsyncClient
-from lib_one.nats import Presence
+from lib_one.nats import Presence, bus_checks
 
 __all__ = ["AuthService", "connection_to_bus", "create_app"]
 
@@ -65,7 +66,12 @@ class AuthService(Parts):
         if self.connection is not None:
             await self.connection.start()
             presence = Presence(
-                self.connection, version=version(SERVICE), description="Authorization server", stats=self._stats
+                self.connection,
+                version=version(SERVICE),
+                description="Authorization server",
+                role="server",
+                look=self._look,
+                stats=self._stats,
             )
             tasks.append(asyncio.create_task(presence.run()))
         if self.door is not None:
@@ -82,6 +88,11 @@ class AuthService(Parts):
             await self.outside.aclose()
             await self.patient.aclose()
             await self.ledger.database.close()
+
+    async def _look(self) -> dict[str, Mapping[str, object]]:
+        """How each part is, for operators who ask over the bus."""
+        found: dict[str, Mapping[str, object]] = dict(await health.checks(self.ledger, self.relay))
+        return found if self.connection is None else found | await bus_checks(self.connection)
 
     def _stats(self) -> dict[str, object]:
         """For operators who ask over the bus."""

@@ -1,7 +1,7 @@
 """The fast lane: every machine endpoint of auth-svc, by path."""
 
 from auth_svc import discovery, health, metrics, openapi, signals
-from auth_svc.admin import Revocations
+from auth_svc.admin import Revocations, StatusEndpoint
 from auth_svc.app.parts import Parts
 from auth_svc.backchannel_flow import BackchannelAuthentication
 from auth_svc.code_flow import AuthorizationCode, PushedRequests
@@ -158,6 +158,7 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
                 )
             }
         ),
+        "/admin/status": Endpoint({"GET": StatusEndpoint(parts.presented, parts.connection, settings)}),
         "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
         **_signals(parts),
         **probes,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from auth_svc import errors as e
+from auth_svc.openapi import operators
 from auth_svc.openapi.parts import (
     CLIENT,
     CLIENT_ERRORS,
@@ -41,7 +42,8 @@ def operations(grant_types: Iterable[str]) -> dict[str, Json]:
             | {"requestBody": form("access_token", client=False, content_required=False)},
         },
         "/global-token-revocation": {"post": _everywhere()},
-        "/admin/revocations": {"post": _revocations()},
+        "/admin/revocations": {"post": operators.revocations()},
+        "/admin/status": {"get": operators.status()},
         "/client_registration": _registration(),
         **signal_operations(),
         "/health": {"get": _health()},
@@ -248,30 +250,6 @@ def _everywhere() -> Json:
                 e.InsufficientScope,
                 e.UnknownSubject,
                 e.AmbiguousSubject,
-                e.BodyTooLarge,
-                e.TemporarilyUnavailable,
-                proven=True,
-                bare=True,
-            ),
-        },
-    }
-
-
-def _revocations() -> Json:
-    return {
-        "operationId": "revokeByOperator",
-        "tags": ["operation"],
-        "summary": "End what was issued, and see which services refuse it",
-        "security": TOKEN,
-        "parameters": [PROOF],
-        "requestBody": body("Revocable"),
-        "responses": {
-            "200": answer("It is over.", {"$ref": "#/components/schemas/RevocationReport"}, proven=True),
-            **refusals(
-                e.InvalidRequest,
-                *UNPROVEN,
-                e.InsufficientScope,
-                e.UnknownIdentifier,
                 e.BodyTooLarge,
                 e.TemporarilyUnavailable,
                 proven=True,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from auth_svc.admin import Revocable, RevocationReport
+from auth_svc.admin import Revocable, RevocationReport, SystemStatus
 from auth_svc.clients import ClientMetadata
 from auth_svc.errors import (
     BodyTooLarge,
@@ -141,7 +141,16 @@ def refusals(*errors: Refusal, proven: bool = False, bare: bool = False) -> Json
 
 def schemas() -> Json:
     """The schemas that descriptions refer to."""
-    types = [TokenResponse, Introspection, ClientMetadata, EverythingOf, Revocable, RevocationReport, *BODIES]
+    types = [
+        TokenResponse,
+        Introspection,
+        ClientMetadata,
+        EverythingOf,
+        Revocable,
+        RevocationReport,
+        SystemStatus,
+        *BODIES,
+    ]
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     found: Json = {name: _without_null(schema) for name, schema in components.items()}
     for name in OPERATORS_ONLY:

@@ -1,53 +1,119 @@
 """`status`: how every part of the system is."""
 
+import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli_proj.commands.options import OutputOption
+from cli_proj.errors import ExitCode
 from cli_proj.output import Format
 from cli_proj.workbench import Workbench, run, workbench
 
 if TYPE_CHECKING:
     from cli_proj.health import Health
 
+ADMIN = "admin"
+"""The scope of operators."""
+
 
 def status(
     context: typer.Context,
     output: OutputOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many looks.", show_default="never")] = None,
 ) -> None:
     """Ask every service how it is: its database, the bus, the outbox, the revocation view, the workers.
 
-    Needs no sign-in. The exit code is 1 when something is not as it should be.
+    Needs no sign-in. For an operator who is signed in, every process on the bus tells as well: what its consumers have
+    still to do, dead letters, how the streams are kept. The exit code is 7 when something is not as it should be.
     """
+    bench = workbench(context, Format.JSON if json else output)
+    looks = count if count is not None else None if watch else 1
+    if not run(_look(bench, looks, every)):
+        raise typer.Exit(ExitCode.AWAY)
+
+
+async def _look(bench: Workbench, looks: int | None, every: float) -> bool:
+    """Whether all was well at the last look."""
+    import asyncio
+
+    seen = 0
+    while True:
+        all_ok = await _look_once(bench, again=looks != 1)
+        seen += 1
+        if seen == looks:
+            return all_ok
+        await asyncio.sleep(every)
+
+
+async def _look_once(bench: Workbench, *, again: bool) -> bool:
+    import asyncio
+
     from cli_proj.health import ask
 
-    bench = workbench(context, Format.JSON if json else output)
     settings = bench.settings
-    healths = run(ask({"auth-svc": settings.issuer.rstrip("/"), "app-svc": settings.app_url}))
+    addresses = {"auth-svc": settings.issuer.rstrip("/"), "app-svc": settings.app_url}
+    services, (processes, unknown) = await asyncio.gather(ask(addresses), _processes(bench))
+    healths = [*services, *processes]
     all_ok = all(health.ok for health in healths)
     if bench.output.format is Format.JSON:
-        bench.output.document({"ok": all_ok, "services": healths})
+        bench.output.document({"ok": all_ok, "services": services, "processes": processes, "unknown": unknown})
     elif bench.output.format is Format.JSONL:
         bench.output.lines(healths)
     else:
-        _show(bench, healths)
+        if again:
+            bench.output.clear()
+        _show(bench, services, processes)
+        if unknown:
+            bench.output.say(unknown)
         if not all_ok:
             bench.output.say("Something is not as it should be: see the lines that do not say ok.")
-    if not all_ok:
-        raise typer.Exit(1)
+    return all_ok
 
 
-def _show(bench: Workbench, healths: "list[Health]") -> None:
+async def _processes(bench: Workbench) -> "tuple[list[Health], str | None]":
+    """Every process on the bus, or why that is not known."""
+    import msgspec
+
+    from cli_proj.health import ask_processes
+    from cli_proj.translation import translate
+    from lib_one import http
+    from lib_two.errors import StoreError, TokenError
+
+    tokens = None
+    with contextlib.suppress(StoreError):
+        tokens = bench.token_store().load(bench.settings.issuer, bench.settings.client_id)
+    if tokens is None or ADMIN not in tokens.scope.split():
+        return [], "Workers, consumers and dead letters are shown to operators: cli-proj login"
+    try:
+        async with bench.session() as session:
+            found = await ask_processes(session, bench.settings.issuer.rstrip("/"))
+    except (TokenError, http.HTTPError) as error:
+        return [], f"The processes on the bus could not be asked: {translate(error).message}"
+    except msgspec.MsgspecError:
+        return [], "The processes on the bus could not be asked: what auth-svc answered cannot be read."
+    if found is None:
+        return [], "The processes on the bus could not be asked: auth-svc does not reach it."
+    return found, None
+
+
+def _show(bench: Workbench, services: "Sequence[Health]", processes: "Sequence[Health]") -> None:
     rows: list[tuple[str, str, str, str]] = []
     styles: list[str] = []
-    for health in healths:
+    on_the_bus = {process.service for process in processes}
+    for health in (*services, *processes):
         told = health.detail or (f"version {health.version}" if health.version else "")
-        rows.append((health.service, "", health.status.replace("_", " "), f"{health.address}  {told}".rstrip()))
+        where = health.address or f"on the bus since {health.started:%Y-%m-%d %H:%M}"
+        rows.append((health.service, health.role or "", health.status.replace("_", " "), f"{where}  {told}".rstrip()))
         styles.append("green" if health.ok else "bold red")
         for name, check in health.checks.items():
             ok = check.get("ok") is True
+            if ok and health.address and health.service in on_the_bus:
+                continue  # its process tells it, and more
             # What has parts of its own is for programs: --json has it.
             plain = {key: value for key, value in check.items() if key != "ok" and not isinstance(value, dict | list)}
             facts = ", ".join(_fact(key, value) for key, value in plain.items())

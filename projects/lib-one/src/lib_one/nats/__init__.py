@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from lib_one.nats.embedded import EmbeddedServer
     from lib_one.nats.follower import Follower
     from lib_one.nats.jetstream import JetStreamBus
-    from lib_one.nats.presence import Presence, ServiceInfo, discover
+    from lib_one.nats.presence import Presence, ServiceInfo, ServiceStanding, discover, standings
     from lib_one.nats.propagation import Applied, Propagation, Reach
     from lib_one.nats.replaying import replay
+    from lib_one.nats.standing import Check, bus_checks
     from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY, migrate
 
 __all__ = [
     "APP_PROJECTOR",
     "TOPOLOGY",
     "Applied",
+    "Check",
     "DeadLetter",
     "DeadLetters",
     "DeadMessage",
@@ -35,15 +37,19 @@ __all__ = [
     "Propagation",
     "Reach",
     "ServiceInfo",
+    "ServiceStanding",
+    "bus_checks",
     "discover",
     "migrate",
     "replay",
+    "standings",
 ]
 
 _HOME = {
     "APP_PROJECTOR": "topology",
     "TOPOLOGY": "topology",
     "Applied": "propagation",
+    "Check": "standing",
     "DeadLetter": "dead_letters",
     "DeadLetters": "dead_letters",
     "DeadMessage": "dead_letters",
@@ -56,6 +62,9 @@ _HOME = {
     "Propagation": "propagation",
     "Reach": "propagation",
     "ServiceInfo": "presence",
+    "ServiceStanding": "presence",
+    "bus_checks": "standing",
+    "standings": "presence",
     "discover": "presence",
     "migrate": "topology",
     "replay": "replaying",
