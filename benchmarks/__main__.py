@@ -23,6 +23,7 @@ from benchmarks.outbox import outbox_drain
 from benchmarks.paths import grant_rows, path_rows, purge_rows
 from benchmarks.revocation import refusal_latency
 from benchmarks.running import running_system
+from benchmarks.view import view_costs
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("footprint", "outbox", "paths", "purge", "grants", "revocation")
@@ -56,7 +57,8 @@ def main() -> None:
                 chosen = [row for row in rows(bench) if options.rows in row.name]
                 result[part] = [bench.measure(row, options.seconds) for row in chosen]
         if "revocation" in options.only:
-            result["revocation"] = [asyncio.run(refusal_latency(bench, guards)) for guards in (1, 10)]
+            result["revocation"] = [asyncio.run(refusal_latency(bench, guards)) for guards in (1, 10, 50)]
+            result["view"] = asyncio.run(view_costs())
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / f"{result['at'].replace(':', '')}.json"
     kept.write_text(json.dumps(result, indent=2))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,7 +20,7 @@ from lib_one.contracts.revocation import (
 )
 from lib_one.event import Contract, event, utc_now
 from lib_one.nats import JetStreamBus, NatsConnection
-from lib_one.testing import Clock, NatsServer, eventually, nats_server
+from lib_one.testing import Clock, NatsServer, eventually, in_background, nats_server, partition
 from lib_two.errors import CannotKnow, InvalidToken, Refused
 from lib_two.guard import REFUSE, Guard, accept_within
 from lib_two.revocation import RevocationView, State
@@ -388,6 +389,37 @@ async def test_outage_of_the_bus_asks_then_refuses_then_recovers(house: House) -
 
     await house.issuer.revoke(revoked)  # what the outbox would send when the bus is back
     await eventually(lambda: _refuses(house.guard, bad))
+
+
+async def test_guard_behind_a_partition_asks_and_has_missed_nothing_when_it_heals(http: web.AsyncClient) -> None:
+    """Bytes are swallowed, and no connection breaks: only the heartbeats tell that something is wrong."""
+    async with nats_server() as server, partition("127.0.0.1", urlsplit(server.url).port or 0) as network:
+        publishing = NatsConnection(server.url, name="auth-svc")
+        cut_off = NatsConnection(f"nats://127.0.0.1:{network.port}", name="app-svc")
+        await publishing.start()
+        await cut_off.start()
+        view = RevocationView()
+        with FakeIssuer() as issuer:
+            guard = make_guard(issuer, http, view)
+            async with issuer.on_bus(JetStreamBus(publishing), every=0.2), in_background(view.run(cut_off)):
+                await eventually(lambda: view.state() is State.FRESH)
+                good, bad = issuer.mint("user-1", "shipments:read"), issuer.mint("user-2", "shipments:read")
+                await guard.check(good)
+                await guard.check(bad)
+                network.cut()
+                await eventually(lambda: view.state() is not State.FRESH)
+                await issuer.revoke_token(bad)
+                assert await refusal(guard.check(bad)) is InvalidToken  # asked
+                await guard.check(good)
+                assert not view._tokens
+                network.heal()
+                await eventually(lambda: view.state() is State.FRESH)
+                asked = issuer.requests["/introspect"]
+                assert view._tokens
+                assert await refusal(guard.check(bad)) is InvalidToken
+                assert issuer.requests["/introspect"] == asked
+        await cut_off.close()
+        await publishing.close()
 
 
 async def test_silent_authorization_server_makes_the_view_stale(house: House, http: web.AsyncClient) -> None:
