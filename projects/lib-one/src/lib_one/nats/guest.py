@@ -82,6 +82,12 @@ class Guest:
 
 
 class _QuietSession(Session):
+    async def close(self, *, drain: bool) -> None:
+        try:
+            await super().close(drain=drain)
+        finally:
+            self._bury()  # also for a program that ends, and does not wait for us
+
     async def _failed(self, error: Exception) -> None:
         _log.debug("nats: %r", error)
         if isinstance(error, SlowConsumerError):

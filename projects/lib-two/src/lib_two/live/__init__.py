@@ -114,12 +114,14 @@ class _Live:
 
     async def close(self) -> None:
         """Leave every connection."""
-        await _cancelled(self._next_bus)
-        if self._next_bus.done() and not self._next_bus.cancelled():
-            await self._next_bus.result().close()
-        if self._bus is not None:
-            await self._bus.close()
-        self._tell(connected=False)
+        try:
+            await _cancelled(self._next_bus)
+            if not self._next_bus.cancelled():
+                await self._next_bus.result().close()
+        finally:
+            if self._bus is not None:
+                await self._bus.close()
+            self._tell(connected=False)
 
     async def _reach(self, pause: float) -> BusFeed:
         """A connection to the bus, as soon as the API has said where that is, and one stands."""
