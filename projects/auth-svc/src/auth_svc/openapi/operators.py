@@ -39,6 +39,8 @@ def status() -> Json:
         "parameters": [PROOF],
         "responses": {
             "200": answer("What they say.", {"$ref": "#/components/schemas/SystemStatus"}, proven=True),
-            **refusals(*UNPROVEN, e.InsufficientScope, e.TemporarilyUnavailable, proven=True, bare=True),
+            **refusals(
+                e.InvalidRequest, *UNPROVEN, e.InsufficientScope, e.TemporarilyUnavailable, proven=True, bare=True
+            ),
         },
     }
