@@ -14,6 +14,7 @@ import pytest
 from auth_svc.settings import Settings
 from auth_svc.testing import SEED, House, Person, browsing, running_house, settings_in
 from lib_one.testing import Clock
+from lib_one.testing.databases import PostgresServer, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,38 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def grown_on_postgresql(grown: Path, postgres: PostgresServer) -> str:
+    """A database in which auth-svc has run once, with the secret key of `grown`. Tests get copies of it."""
+    url = postgres.create_database()
+
+    async def grow() -> None:
+        async with running_house(settings_in(grown, database_url=url), Clock()):
+            pass
+
+    asyncio.run(grow())
+    return url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The database of the app under test: SQLite in `folder`, or PostgreSQL where a test asks for that by parameter."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{folder / 'auth.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create_database(template=request.getfixturevalue("grown_on_postgresql"))
+    yield url
+    server.drop_database(url)
+
+
 @pytest.fixture
 def folder(grown: Path, tmp_path: Path) -> Path:
     """A data folder of one's own."""
@@ -37,9 +70,9 @@ def folder(grown: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(folder: Path) -> Settings:
+def settings(folder: Path, database_url: str) -> Settings:
     """Settings of the app under test; a module may override this fixture."""
-    return settings_in(folder)
+    return settings_in(folder, database_url=database_url)
 
 
 @pytest.fixture

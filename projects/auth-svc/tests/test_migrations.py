@@ -1,8 +1,6 @@
 """The migrations make exactly the tables that the stores declare."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,13 +11,7 @@ import auth_svc.app  # noqa: F401 - imports every slice, and with it every table
 from auth_svc.db import metadata
 from lib_one.sql import upgrade
 from lib_one.sql.outbox import metadata as outbox_metadata
-from lib_one.testing.databases import fresh_database, postgres_server
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
+from lib_one.testing.databases import fresh_database
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -1,32 +1,15 @@
 """The same promises on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from auth_svc import grants
-from auth_svc.settings import Settings
-from auth_svc.testing import SEED, House, settings_in
-from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
+from auth_svc.testing import House
 
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(tmp_path: Path, postgres: PostgresServer) -> Iterator[Settings]:
-    import json
-
-    (tmp_path / "seed.json").write_text(json.dumps(SEED))
-    with fresh_database("postgresql", tmp_path, lambda: postgres) as url:
-        yield settings_in(tmp_path, database_url=url)
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 async def test_tokens_are_issued_introspected_and_revoked(house: House) -> None:

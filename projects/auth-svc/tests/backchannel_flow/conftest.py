@@ -1,15 +1,11 @@
 """A till: a client that asks people who are somewhere else."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auth_svc.clients import NewClient
-from auth_svc.settings import Settings
-from auth_svc.testing import SECRET, House, settings_in
-from lib_one.testing.databases import fresh_database, postgres_server
+from auth_svc.testing import SECRET, House
 
 GRANT = "urn:openid:params:grant-type:ciba"
 SCOPE = "openid offline_access shipments:read shipments:scan"
@@ -55,20 +51,6 @@ async def register(house: House, client_id: str = "till", **changes: Any) -> Til
     new = NewClient(client_id=client_id, **(usual | changes))
     await house.app.ledger.database.work(lambda connection: house.app.registration.add(connection, new))
     return Till(house, client_id)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(request: Any, folder: Path) -> Iterator[Settings]:
-    """SQLite, unless a test asks for PostgreSQL."""
-    kind = getattr(request, "param", "sqlite")
-    with fresh_database(kind, folder, lambda: request.getfixturevalue("postgres")) as url:
-        yield settings_in(folder, database_url=url)
 
 
 @pytest.fixture

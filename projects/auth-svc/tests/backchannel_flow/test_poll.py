@@ -10,7 +10,7 @@ from auth_svc.clients import NewClient, RegistrationError
 from auth_svc.testing import SECRET, House, PageForm
 
 GRANT = "urn:openid:params:grant-type:ciba"
-both = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 async def decide(person: Any, decision: str, username: str = "clara") -> Any:

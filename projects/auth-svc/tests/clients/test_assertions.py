@@ -2,9 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,26 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from joserfc import jwk
 
-from auth_svc.settings import Settings
-from auth_svc.testing import House, settings_in
-from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
+from auth_svc.testing import House
 
 OTHER = jwk.ECKey.generate_key("P-256", {"kid": "ec"})
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(folder: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        yield settings_in(folder)
-    else:
-        with fresh_database("postgresql", folder, lambda: request.getfixturevalue("postgres")) as url:
-            yield settings_in(folder, database_url=url)
 
 
 def must_be_refused(answer: Any) -> None:
@@ -119,7 +100,7 @@ async def test_an_assertion_is_good_once_rfc7523_3(bank: Any, house: House) -> N
     must_be_refused(await bank.ask(assertion))
 
 
-@pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 async def test_of_fifty_parallel_uses_of_an_assertion_exactly_one_wins_rfc7523_3(bank: Any) -> None:
     await bank.register()
     assertion = bank.sign(bank.claims())

@@ -1,7 +1,6 @@
 """POST /par, and /authorize with what was pushed (RFC 9126)."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from auth_svc.clients import NewClient
 from auth_svc.code_flow.pushed import LIFE
 from auth_svc.protocol import AUTHORIZATION_CODE
 from auth_svc.testing import SECRET, settings_in
-from lib_one.testing.databases import fresh_database, postgres_server
 
 WEB = {"redirect_uri": "https://shop.example/callback?of=shop", "scope": "openid shipments:read"}
 
@@ -299,22 +297,9 @@ class TestWhenAllMustPush:
         assert document["require_pushed_authorization_requests"] is True
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    with postgres_server() as running:
-        yield running
-
-
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 class TestParallelArrivals:
     """One reference, fifty browsers: on SQLite and on PostgreSQL."""
-
-    @pytest.fixture(params=["sqlite", "postgresql"])
-    def settings(self, request: pytest.FixtureRequest, folder: Path, server: Any) -> Iterator[Any]:
-        if request.param == "sqlite":
-            yield settings_in(folder)
-        else:
-            with fresh_database("postgresql", folder, lambda: server) as url:
-                yield settings_in(folder, database_url=url)
 
     async def test_of_fifty_exactly_one_wins_rfc9126_4(self, person: Any) -> None:
         uri = await pushed(person)

@@ -1,7 +1,7 @@
 """Deliveries arrive: after failures, after a crash, and whoever else is away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,9 @@ from lib_one.http import ConnectError, MockTransport, Request, Response, client
 from lib_one.sql import Outbox, open_database, upgrade
 from lib_one.sql.outbox import outbox_table
 from lib_one.testing import Clock, eventually, in_background
-from lib_one.testing.databases import fresh_database, postgres_server
+from lib_one.testing.databases import fresh_database
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

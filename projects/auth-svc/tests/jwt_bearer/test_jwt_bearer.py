@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from auth_svc.keys import TrustedIssuersError
 from auth_svc.settings import Settings
 from auth_svc.testing import ISSUER, SECRET, House, settings_in
 from lib_one.event import new_id, utc_now
-from lib_one.testing.databases import fresh_database, postgres_server
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 THEM = "https://login.example"
@@ -44,22 +42,14 @@ TRUSTED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
-
-
-both = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
-def settings(request: Any, folder: Path) -> Iterator[Settings]:
+def settings(folder: Path, database_url: str) -> Settings:
     file = folder / "trusted.json"
     file.write_text(json.dumps(TRUSTED))
-    kind = getattr(request, "param", "sqlite")
-    with fresh_database(kind, folder, lambda: request.getfixturevalue("postgres")) as url:
-        yield settings_in(folder, database_url=url, trusted_issuers_file=file)
+    return settings_in(folder, database_url=database_url, trusted_issuers_file=file)
 
 
 @pytest.fixture

@@ -1,29 +1,14 @@
 """Keys on PostgreSQL, where two transactions really run at once."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auth_svc.keys import ANNOUNCED, everything, jose
-from auth_svc.settings import Settings
-from auth_svc.testing import settings_in
-from lib_one.testing.databases import fresh_database, postgres_server
 
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(folder: Path, postgres: Any) -> Iterator[Settings]:
-    with fresh_database("postgresql", folder, lambda: postgres) as url:
-        yield settings_in(folder, database_url=url)
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 async def test_superseded_key_retires_once_though_many_sweep_oidc_core_10_1_1(house: Any) -> None:

@@ -1,28 +1,13 @@
 """Sign-out on PostgreSQL, where two transactions really run at once."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from auth_svc.settings import Settings
-from auth_svc.testing import House, PageForm, Person, settings_in
+from auth_svc.testing import House, PageForm, Person
 from lib_one.testing import eventually
-from lib_one.testing.databases import fresh_database, postgres_server
 
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(folder: Path, postgres: Any) -> Iterator[Settings]:
-    with fresh_database("postgresql", folder, lambda: postgres) as url:
-        yield settings_in(folder, database_url=url)
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 async def test_of_fifty_parallel_sign_outs_one_tells_the_client(person: Person, house: House, id_token: str) -> None:

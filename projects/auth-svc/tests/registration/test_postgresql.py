@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,13 @@ import pytest
 from auth_svc.registration import add_invitation
 from auth_svc.settings import Settings
 from auth_svc.testing import House, settings_in
-from lib_one.testing.databases import fresh_database, postgres_server
 
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def settings(folder: Path, postgres: Any) -> Iterator[Settings]:
-    with fresh_database("postgresql", folder, lambda: postgres) as url:
-        yield settings_in(folder, database_url=url, registration="token")
+def settings(folder: Path, database_url: str) -> Settings:
+    return settings_in(folder, database_url=database_url, registration="token")
 
 
 async def test_of_fifty_parallel_registrations_an_initial_access_token_gives_as_many_as_it_says_rfc7591_3(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from auth_svc.protocol import TOKEN_EXCHANGE
 from auth_svc.settings import Settings
 from auth_svc.testing import SECRET, SEED, VERIFIER, House, settings_in
 from auth_svc.token.store import opaque_tokens
-from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
 
 VAULT = "https://vault.example"
 RESOURCES = [
@@ -39,19 +37,15 @@ CLIENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+@pytest.fixture
+def settings(folder: Path, database_url: str) -> Settings:
     seed: dict[str, Any] = json.loads(json.dumps(SEED))
     seed["resources"], seed["clients"] = RESOURCES, seed["clients"] + CLIENTS
-    (tmp_path / "seed.json").write_text(json.dumps(seed))
-    with fresh_database(request.param, tmp_path, lambda: request.getfixturevalue("postgres")) as url:
-        yield settings_in(tmp_path, database_url=url)
+    (folder / "seed.json").write_text(json.dumps(seed))
+    return settings_in(folder, database_url=database_url)
 
 
 async def issued(house: House, scope: str = "vault:open", **form: str) -> Any:

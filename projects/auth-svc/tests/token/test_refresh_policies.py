@@ -1,35 +1,19 @@
 """Refresh tokens by client: rotated or not, and the grace for parallel ones (OAuth 2.1 4.3.1, FAPI 2.0 5.3.2.1)."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auth_svc.clients import ClientMetadata, NewClient, RegistrationError
 from auth_svc.settings import Settings
-from auth_svc.testing import SECRET, House, settings_in
-from lib_one.testing.databases import fresh_database, postgres_server
+from auth_svc.testing import SECRET, House
 
 SCOPE = "openid offline_access shipments:read"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
-
-
-both = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
-
-
-@pytest.fixture
-def settings(request: Any, folder: Path) -> Iterator[Settings]:
-    kind = getattr(request, "param", "sqlite")
-    with fresh_database(kind, folder, lambda: request.getfixturevalue("postgres")) as url:
-        yield settings_in(folder, database_url=url)
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 class Shop:

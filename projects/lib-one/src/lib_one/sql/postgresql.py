@@ -25,8 +25,8 @@ WORKERS = 8
 """Units of work at a time."""
 READERS = 4
 """Queries at a time."""
-TRIES = 12
-"""Runs of a unit of work that collides with others before its caller hears of it."""
+TRIES = 40
+"""Runs of a unit of work that collides with others before its caller hears of it: some seconds, with the pauses."""
 CHANNEL = "lib_one_outbox"
 """`LISTEN` here to hear that events were committed."""
 _COLLISIONS = {"40001", "40P01"}  # serialization_failure, deadlock_detected

@@ -32,10 +32,14 @@ class PostgresServer:
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
 
-    def create_database(self) -> str:
-        """Make an empty database; returns its URL, `postgresql+psycopg://…`."""
+    def create_database(self, *, template: str | None = None) -> str:
+        """Make a database and return its URL, `postgresql+psycopg://…`.
+
+        It is empty, or a copy of the one whose URL is `template`; nobody may be connected to that one.
+        """
         name = f"test_{new_id().replace('-', '')}"
-        self.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        source = sql.SQL("template1") if template is None else _name(template)
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), source))
         url = make_url(self._admin_url).set(drivername="postgresql+psycopg", database=name)
         return url.render_as_string(hide_password=False)
 
