@@ -1,7 +1,7 @@
 """Shared signals on PostgreSQL, where two transactions really run at once and a NUL cannot even be looked for."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,17 @@ from auth_svc.settings import Settings
 from auth_svc.testing import House, settings_in
 from lib_one.http import Response
 from lib_one.testing import eventually
-from lib_one.testing.databases import fresh_database, postgres_server
 
 type Receiver = Any
 """See conftest."""
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def settings(folder: Path, postgres: Any) -> Iterator[Settings]:
-    with fresh_database("postgresql", folder, lambda: postgres) as url:
-        yield settings_in(folder, database_url=url, signal_poll_wait=300)
+def settings(folder: Path, database_url: str) -> Settings:
+    return settings_in(folder, database_url=database_url, signal_poll_wait=300)
 
 
 async def test_of_parallel_creations_one_makes_the_stream(house: House, intranet: Receiver) -> None:

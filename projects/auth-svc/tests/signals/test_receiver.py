@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from auth_svc.settings import Settings
 from auth_svc.testing import House, running_house, settings_in
 from lib_one.http import Response
 from lib_one.testing import Clock
-from lib_one.testing.databases import fresh_database, postgres_server
+from lib_one.testing.databases import fresh_database
 
 UPSTREAM = "https://login.example"
 JWKS = f"{UPSTREAM}/jwks"
@@ -23,12 +22,6 @@ RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 KEY = ECKey.generate_key("P-256", {"kid": "1"})
 OTHER_KEY = ECKey.generate_key("P-256", {"kid": "1"})
 CLARA = {"format": "iss_sub", "iss": UPSTREAM, "sub": "their-clara"}
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Any]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture
