@@ -1,8 +1,0 @@
-"""Webhooks, and what was sent to them."""
-
-revision = "0013"
-down_revision = "0012"
-
-
-def upgrade() -> None:
-    """Make the tables."""
