@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +77,6 @@ async def test_dead_letters_are_for_operators_and_need_the_bus(running: Any) -> 
 
 
 @pytest.fixture
-def log_as_before() -> Iterator[None]:
-    """Commands set up the log of their process, and here that is ours."""
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    yield
-    root.handlers[:] = handlers
-
-
-@pytest.fixture
 def environment(tmp_path: Path, nats: Any) -> dict[str, str]:
     return {"APP_SVC_DATABASE_URL": f"sqlite:///{tmp_path / 'app.db'}", "APP_SVC_NATS_URL": nats.url}
 
@@ -96,9 +85,7 @@ def invoke(environment: dict[str, str], *arguments: str, answer: str = "") -> Re
     return CliRunner().invoke(cli, arguments, env=environment, input=answer, catch_exceptions=False)
 
 
-async def test_from_the_command_line_and_never_twice(
-    environment: dict[str, str], nats: Any, log_as_before: None
-) -> None:
+async def test_from_the_command_line_and_never_twice(environment: dict[str, str], nats: Any) -> None:
     """What had its effect before it was given up has none when it is replayed, nor when it is read again."""
     configure_logging("app-svc")
     url = environment["APP_SVC_DATABASE_URL"]

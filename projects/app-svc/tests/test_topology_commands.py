@@ -31,7 +31,7 @@ async def test_streams_are_shown_made_and_changed(monkeypatch: pytest.MonkeyPatc
         assert (await run("apply")).exit_code == 0
         agrees = await run("show")
         assert agrees.exit_code == 0
-        assert agrees.output.endswith("The streams and consumers are as they should be.\n")
+        assert agrees.stdout.endswith("The streams and consumers are as they should be.\n")
         operator = NatsConnection(server.url, name="operator", nkey_seed=server.seed("operator"))
         await operator.start()
         session = await operator.session()

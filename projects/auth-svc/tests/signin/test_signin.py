@@ -247,9 +247,9 @@ async def test_one_password_for_many_accounts_is_slowed_down(person: Any) -> Non
 
 async def test_full_password_queue_says_so_and_takes_nothing(person: Any, house: Any, monkeypatch: Any) -> None:
     await person.go("/signin")
-    monkeypatch.setattr(house.app.passwords, "_under_way", 1000)
+    monkeypatch.setattr(house.app.passwords, "under_way", 1000)
     page = await person.sign_in("clara")
     assert page.status_code == 503
     assert page.headers["retry-after"]
-    monkeypatch.setattr(house.app.passwords, "_under_way", 0)
+    monkeypatch.setattr(house.app.passwords, "under_way", 0)
     assert "Hello" in (await person.sign_in("clara")).text

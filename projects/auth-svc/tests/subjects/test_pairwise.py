@@ -197,7 +197,7 @@ def test_sector_is_a_host_that_belongs_to_somebody_oidc_8_1(metadata: dict[str, 
         ({"redirect_uris": ("http://127.0.0.1/cb",)}, "pairwise needs"),
         ({"sector_identifier_uri": "http://s.example/uris"}, "is not https"),
         ({"sector_identifier_uri": "https://u@s.example/uris"}, "is not https"),
-        ({"sector_identifier_uri": "https://[s"}, "is not an address"),
+        ({"sector_identifier_uri": "https://[s"}, "is not https"),
     ],
 )
 async def test_client_without_a_sector_is_not_registered(house: House, metadata: dict[str, Any], problem: str) -> None:
