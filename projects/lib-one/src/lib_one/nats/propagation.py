@@ -5,6 +5,7 @@ A service that keeps a stream in memory says in its statistics (`$SRV.STATS`, se
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Collection
 
@@ -107,7 +108,7 @@ class _Watch:
             try:
                 for subject in wanted:
                     subscriptions.append(await self._session.subscribe(subject, hear))
-                subscriptions.append(await self._session.subscribe(inbox, self._answer))
+                subscriptions.append(await self._session.subscribe(f"{inbox}.*", self._answer))
                 await self._info()  # when this is answered, the server knows of the subscriptions
             finally:
                 await tell()
@@ -132,8 +133,9 @@ class _Watch:
     async def _ask(self, inbox: str, deadline: float) -> None:
         """Ask everybody, until everybody who is there has applied it or the time is over."""
         pause, met = FIRST_PAUSE, time.perf_counter() + MEETING
-        while True:
-            await self._session.publish("$SRV.STATS", b"", reply=inbox)
+        for question in itertools.count():
+            # A place of its own for the answers to each: who is asked may answer there once (`allow_responses`).
+            await self._session.publish("$SRV.STATS", b"", reply=f"{inbox}.{question}")
             await asyncio.sleep(pause)
             now = time.perf_counter()
             if now > deadline or (now > met and self._known.keys() == self._after.keys()):
