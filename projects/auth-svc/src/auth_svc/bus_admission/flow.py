@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, Self
 import msgspec
 
 from auth_svc.bus_admission.rights import RIGHTS
+from auth_svc.token import Traced
 from lib_one.contracts.revocation import (
     ClientRevoked,
     GrantRevoked,
@@ -17,23 +18,9 @@ from lib_one.contracts.revocation import (
 from lib_one.event import Contract
 
 
-class Shown(Protocol):
+class Shown(Traced, Protocol):
     """What an access token says."""
 
-    @property
-    def jti(self) -> str: ...
-    @property
-    def subject_id(self) -> str: ...
-    @property
-    def client_id(self) -> str: ...
-    @property
-    def iat(self) -> int: ...
-    @property
-    def exp(self) -> int: ...
-    @property
-    def grant_id(self) -> str | None: ...
-    @property
-    def sid(self) -> str | None: ...
     @property
     def scopes(self) -> Collection[str]: ...
     @property

@@ -1,6 +1,6 @@
 """/token: the pipeline that every grant goes through, and the one mint from which every token comes."""
 
-from auth_svc.token.access import AccessTokens
+from auth_svc.token.access import AccessTokens, Traced
 from auth_svc.token.client_credentials import ClientCredentials
 from auth_svc.token.details import requested_details
 from auth_svc.token.endpoint import TokenEndpoint
@@ -27,6 +27,7 @@ __all__ = [
     "TokenEndpoint",
     "TokenIssuer",
     "TokenResponse",
+    "Traced",
     "forget_expired",
     "narrow",
     "parse_scope",
