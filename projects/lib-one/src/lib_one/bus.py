@@ -12,6 +12,9 @@ from typing import NamedTuple, Protocol
 
 from lib_one.event import Event, Message
 
+DEAD_LETTERS_KEPT = timedelta(days=30)
+"""How long a message that a consumer gave up waits for an operator, who may give it to that consumer once more."""
+
 
 class Stored(NamedTuple):
     """The bus has a message: in which stream, and at which place of it."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Table, select, update
 
+from lib_one.nats.topology import DEAD
 from lib_one.sql import Database, Inbox
 from lib_one.testing import Clock
 
@@ -44,13 +45,15 @@ async def test_work_that_fails_is_not_remembered(database: Database) -> None:
     assert await database.work(lambda c: inbox.first_time(c, "e"))
 
 
-async def test_deliveries_are_remembered_for_seven_days(database: Database) -> None:
+async def test_a_delivery_is_remembered_for_longer_than_a_dead_letter_of_it_can_be_replayed(database: Database) -> None:
+    """A copy may be given up days after the effect, and replayed on the last day of its letter."""
     clock = Clock()
     inbox = Inbox("a__one", now=clock)
     await database.work(lambda c: inbox.first_time(c, "old"))
-    clock.advance(timedelta(days=6, hours=23))
+    clock.advance(DEAD.max_age + timedelta(days=6, hours=23))
     await database.work(lambda c: inbox.first_time(c, "young"))
     assert await database.work(inbox.prune) == 0
+    assert not await database.work(lambda c: inbox.first_time(c, "old"))
     clock.advance(timedelta(hours=2))
     assert await database.work(inbox.prune) == 1
     assert await database.work(lambda c: inbox.first_time(c, "old"))

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from lib_one.bus import StreamState, Subscription
+from lib_one.bus import DEAD_LETTERS_KEPT, StreamState, Subscription
 from lib_one.errors import BusUnavailableError
 from lib_one.nats.connection import NatsConnection
 from lib_one.nats.migration import Comparison, Difference, compare_consumer, compare_stream
@@ -83,7 +83,7 @@ DEAD = Stream(
     "DEAD",
     ("auth-svc", "app-svc"),
     ("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"),
-    timedelta(days=30),
+    DEAD_LETTERS_KEPT,
 )
 """Dead letters: the server's advisory says which stream, consumer and sequence, and the reason."""
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, delete
 
+from lib_one.bus import DEAD_LETTERS_KEPT
 from lib_one.event import Now
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.insert_once import InsertOnce
@@ -19,8 +20,9 @@ inbox_table = Table(
     sqlite_with_rowid=False,
 )
 
-KEPT = timedelta(days=7)
-"""How long a delivery is remembered: longer than any bus here repeats one."""
+KEPT = DEAD_LETTERS_KEPT + timedelta(days=7)
+"""How long a delivery is remembered: for a week of copies, of which the last one may become a dead letter, and for as
+long as that can be replayed. A row takes some 150 bytes."""
 
 _RECEIVE = InsertOnce(inbox_table)
 
