@@ -103,6 +103,7 @@ class System:
             "AUTH_SVC_NATS_URL": self.nats_url,
             "AUTH_SVC_NATS_NKEY_FILE": str(data / "nats" / "auth-svc.nk"),
             "AUTH_SVC_NATS_DOOR_KEYS": str(data / "nats"),
+            "AUTH_SVC_NATS_DOOR_ADDRESSES": self.nats_url,
             "AUTH_SVC_SECRET_KEY_FILE": str(data / "auth-secret.key"),
             "AUTH_SVC_SEED_FILE": str(data / "seed.json"),
             "AUTH_SVC_RESOURCE": self.app_url,

@@ -16,7 +16,9 @@ from tests.running import FrontDoor
 pytestmark = pytest.mark.system
 
 
-async def test_live_feed_moves_to_the_bus_and_a_revocation_loses_no_event(system: FrontDoor) -> None:
+@pytest.mark.parametrize("bound", [False, True])
+async def test_live_feed_moves_to_the_bus_and_a_revocation_loses_no_event(system: FrontDoor, bound: bool) -> None:
+    """With a bearer token, and with one that is bound to a key (RFC 9449)."""
     secret = system.secret("simulator")
     operator = NatsConnection(
         system.facts["nats_url"], name="operator", nkey_seed=(system.data / "nats" / "operator.nk").read_text()
@@ -29,7 +31,7 @@ async def test_live_feed_moves_to_the_bus_and_a_revocation_loses_no_event(system
         found = re.search(rf'"{word}":(\d+)', answer.data.decode())
         return 0 if found is None else int(found[1])
 
-    async with ClientSession(system.issuer, "simulator", secret, scope="shipments:read") as session:
+    async with ClientSession(system.issuer, "simulator", secret, scope="shipments:read", bound=bound) as session:
 
         async def listen() -> None:
             async with aclosing(live.events(session, f"{system.app_url}/shipments/live")) as events:
@@ -39,6 +41,10 @@ async def test_live_feed_moves_to_the_bus_and_a_revocation_loses_no_event(system
         async def more() -> bool:
             return len(numbers) > seen
 
+        async def nobody() -> bool:
+            return await door("guests") == 0
+
+        await eventually(nobody)
         listening = asyncio.create_task(listen())
         await eventually(lambda: door("guests"))
         seen = len(numbers)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -145,3 +146,20 @@ async def test_bound_machine_session_proves_its_key_to_the_api_rfc9449_7_1(clock
     first, second = (read(request.headers["DPoP"])[1] for request in asked)
     assert first["htu"] == second["htu"] == "https://api.example/v1/things"
     assert (first.get("nonce"), second["nonce"]) == (None, "n1")
+
+
+async def test_bound_session_proves_its_key_to_each_connection_of_the_bus_rfc9449_4_2_and_8(clock: Clock) -> None:
+    session = ClientSession("https://as.example", "machine", "s", scope="a", now=clock, bound=True)
+    session.oauth._http = session.oauth.metadata._http = issuer([web.Response(200, json=GOOD)], [])
+    async with session:
+        shown = await session.bus_pass()
+    assert (shown.token, shown.expires_at) == ("t", clock() + timedelta(seconds=60))
+    assert shown.prove is not None
+    address = "wss://bus.example/nats"
+    claims = [read(shown.prove(address, nonce))[1] for nonce in ("n1", "n2")]
+    assert [(one["htm"], one["htu"], one["nonce"]) for one in claims] == [
+        ("CONNECT", address, "n1"),
+        ("CONNECT", address, "n2"),
+    ]
+    assert claims[0]["jti"] != claims[1]["jti"]
+    assert claims[0]["ath"] == base64.urlsafe_b64encode(sha256(b"t").digest()).rstrip(b"=").decode()

@@ -19,6 +19,7 @@ from lib_one.nats.callout import Admission, Callout, Shown
 from lib_one.nats.session import inbox_of
 from lib_one.testing import NatsServer, eventually, nats_server
 from lib_two import live
+from lib_two.bus import Pass
 
 URL = "http://api/shipments/live"
 
@@ -29,11 +30,15 @@ class Tokens:
     def __init__(self, http: web.AsyncClient) -> None:
         self.http = http
         self.number = 1
-        self.scheme = "Bearer"
-        self.expires_at: datetime | None = None
+        self.bound = False
 
     async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]:
-        return {"Authorization": f"{self.scheme} t{self.number}"}
+        return {"Authorization": f"Bearer t{self.number}"}
+
+    async def bus_pass(self) -> Pass:
+        token = f"t{self.number}"
+        prove = (lambda address, nonce: f"{token} at {address} with {nonce}") if self.bound else None
+        return Pass(token, None, prove)
 
     def heed(self, response: web.Response) -> bool:
         return False
@@ -83,9 +88,10 @@ class Stream(httpx.AsyncByteStream):
 class House:
     """The bus, its door, the API, and somebody who listens."""
 
-    def __init__(self, server: NatsServer, api: Api, tokens: Tokens, app: NatsConnection) -> None:
-        self.server, self.api, self.tokens, self._app = server, api, tokens, app
+    def __init__(self, server: NatsServer, address: str, api: Api, tokens: Tokens, app: NatsConnection) -> None:
+        self.server, self.address, self.api, self.tokens, self._app = server, address, api, tokens, app
         self.let_in: list[str] = []
+        self.shown: list[Shown] = []
         self.shut = False
         self.events: list[live.LiveEvent] = []
         self.states: list[bool] = []
@@ -98,6 +104,7 @@ class House:
         if self.shut:
             return "shut"
         self.let_in.append(shown.auth_token)
+        self.shown.append(shown)
         return Admission(
             name="somebody",
             publish=(),
@@ -134,11 +141,12 @@ async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
     websocket = getattr(request, "param", None) == "websocket"
     async with nats_server(open_door=False, websocket=websocket) as server:
         # Nobody is at the first address.
-        api = Api(f"nats://127.0.0.1:1 {server.websocket_url if websocket else server.url}")
+        address = server.websocket_url if websocket else server.url
+        api = Api(f"nats://127.0.0.1:1 {address}")
         app = NatsConnection(server.url, name="app-svc", nkey_seed=server.seed("app-svc"))
         auth = NatsConnection(server.url, name="auth-svc", nkey_seed=server.seed("auth-svc"))
         async with web.client(transport=api) as http:
-            found = House(server, api, Tokens(http), app)
+            found = House(server, address, api, Tokens(http), app)
             callout = Callout(
                 auth,
                 issuer_seed=server.seed("door-issuer"),
@@ -250,12 +258,23 @@ async def test_a_websocket_leads_to_the_bus_where_a_firewall_lets_nothing_else_t
     await house.on_the_bus(by="B", connections=2)
 
 
-async def test_a_bound_token_is_not_shown_to_the_bus(house: House) -> None:
-    house.tokens.scheme = "DPoP"
+async def test_a_bearer_token_comes_without_a_proof(house: House) -> None:
+    await house.on_the_bus()
+    assert [(shown.signed, shown.nonce) for shown in house.shown] == [("", "")]
+
+
+@pytest.mark.parametrize("house", ["plain", "websocket"], indirect=True)
+async def test_a_bound_token_comes_with_a_proof_of_its_own_for_each_connection_rfc9449_8(house: House) -> None:
+    house.tokens.bound = True
+    await house.on_the_bus()
+    await house.server.kill()
     await eventually(lambda: house.api.open == 1)
-    house.api.position += 1
-    await eventually(lambda: len(house.ids) == 1)
-    assert house.let_in == []
+    await house.server.start()
+    await house.on_the_bus(by="B", connections=2)
+    for shown in house.shown:
+        assert shown.nonce
+        assert shown.signed == f"t1 at {house.address} with {shown.nonce}"
+    assert len({shown.nonce for shown in house.shown}) == len(house.shown)
 
 
 async def test_the_next_connection_comes_with_the_next_token_before_this_one_ends(

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     configuration names them. auth-svc then decides who may connect by an access token, and ends the connections of
     revoked ones. None: nobody is admitted by a token."""
 
+    nats_door_addresses: str = ""
+    """Addresses at which clients reach the bus, separated by spaces, such as `tls://bus.example:4222
+    wss://bus.example/nats`: whoever comes with a token that is bound to a key proves it for one of them. Empty: with
+    such a token nobody comes in."""
+
     secret_key_file: Path = Path(".data/auth-secret.key")
     """File with the master secret: 32 random bytes in base64url, mode 0600. Signing keys are encrypted with it, client
     secrets hashed. On a loopback issuer it is made at the first start; elsewhere `auth-svc keys secret` makes it."""

@@ -9,7 +9,7 @@ import msgspec
 import nkeys
 import pytest
 
-from lib_one.nats.callout import AUDIENCE, CalloutError, read
+from lib_one.nats.callout import AUDIENCE, CalloutError, Shown, read
 from lib_one.nats.seeds import CurveKey, new_account_seed, new_curve_seed, new_user_seed, public_key
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -32,7 +32,8 @@ def question(signer: nkeys.KeyPair = SERVER, *, header: dict[str, str] = HEADER,
         "nats": {
             "server_id": {"id": SERVER.public_key.decode()},
             "user_nkey": "UABC",
-            "connect_opts": {"auth_token": "the token", "protocol": 1},
+            "client_info": {"id": 7, "nonce": "given by the server"},
+            "connect_opts": {"auth_token": "the token", "sig": "the proof", "nonce": "made up", "protocol": 1},
         },
     }
     signed = encode(header) + b"." + encode(claims | changes)
@@ -41,7 +42,7 @@ def question(signer: nkeys.KeyPair = SERVER, *, header: dict[str, str] = HEADER,
 
 def test_a_question_tells_what_the_connection_shows() -> None:
     request = read(question(), now=NOW)
-    assert request.nats.connect_opts.auth_token == "the token"
+    assert request.nats.shown == Shown("the token", "the proof", "given by the server")
     assert request.nats.user_nkey == "UABC"
 
 

@@ -66,8 +66,10 @@ class Prover:
 
         return self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
-    def proof(self, method: str, url: str, *, now: datetime, access_token: str | None = None) -> str:
-        """A proof for one request (section 4.2), with the nonce that its server gave last."""
+    def proof(
+        self, method: str, url: str, *, now: datetime, access_token: str | None = None, nonce: str | None = None
+    ) -> str:
+        """A proof for one request (section 4.2), with this nonce or else the one that its server gave last."""
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
         from cryptography.hazmat.primitives.hashes import SHA256
@@ -81,7 +83,7 @@ class Prover:
         }
         if access_token is not None:
             claims["ath"] = _encode(sha256(access_token.encode()).digest())
-        nonce = self._nonces.get(_origin(url))
+        nonce = nonce or self._nonces.get(_origin(url))
         if nonce is not None:
             claims["nonce"] = nonce
         signed = f"{self._header}.{_encode(_json(claims))}"

@@ -19,6 +19,7 @@ from lib_two.token_store import TokenSet, TokenStore
 
 if TYPE_CHECKING:
     from lib_one.http import AsyncClient, Response
+    from lib_two.bus import Pass
     from lib_two.dpop import Prover
     from lib_two.oauth_client import OAuthClient
 
@@ -90,6 +91,24 @@ class _Authorized:
         target = str(self.http.build_request(method, url).url)
         proof = prover.proof(method, target, now=self._now(), access_token=token)
         return {"Authorization": f"DPoP {token}", "DPoP": proof}
+
+    async def bus_pass(self) -> "Pass":
+        """What lets a connection to the bus in: the token, and for a bound one the way to prove it.
+
+        Raises:
+            TokenError: as `access_token` says.
+        """
+        from lib_two.bus import METHOD, Pass
+
+        token = await self.access_token()
+        prover = self._prover(self._tokens)
+        if prover is None:
+            return Pass(token, self.expires_at)
+
+        def prove(address: str, nonce: str) -> str:
+            return prover.proof(METHOD, address, now=self._now(), access_token=token, nonce=nonce)
+
+        return Pass(token, self.expires_at, prove)
 
     def heed(self, response: "Response") -> bool:
         """Take note of a nonce in a response. True if it was refused for want of that: send the request again."""

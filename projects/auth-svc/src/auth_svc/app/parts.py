@@ -135,6 +135,13 @@ class Parts:
             grant_life=settings.grant_life,
         )
         self.tokens = AccessTokens(ledger, self.keys, issuer=settings.issuer)
+        self.possession = Possession(
+            ledger,
+            self.secret_key,
+            nonces=settings.dpop_nonce,
+            issuer=settings.issuer,
+            mtls_url=settings.mtls_url,
+        )
         self.housekeeping = Housekeeping(
             ledger,
             [self.keys, self.resources],
@@ -152,10 +159,12 @@ class Parts:
             self.door = BusDoor(
                 ledger,
                 self.tokens,
+                self.possession,
                 self.connection,
                 keys=settings.nats_door_keys,
                 issuer=settings.issuer,
                 resource=settings.resource,
+                addresses=settings.nats_door_addresses.split(),
             )
         self.relay = Relay(
             ledger.database,
@@ -179,13 +188,6 @@ class Parts:
             Assertions(ledger, self.clients, self.client_keys, issuer=settings.issuer),
             self.client_keys,
             now,
-        )
-        self.possession = Possession(
-            ledger,
-            self.secret_key,
-            nonces=settings.dpop_nonce,
-            issuer=settings.issuer,
-            mtls_url=settings.mtls_url,
         )
         self.backchannel = Backchannel(self.resources, life=settings.backchannel_request_life)
         self.notifications = Notifications(

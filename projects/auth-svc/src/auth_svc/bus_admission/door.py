@@ -1,11 +1,13 @@
 """The door with its keys: who wants in is answered, and who may no longer be in is put out."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from auth_svc.bus_admission.admission import BusAdmission
 from auth_svc.bus_admission.guests import Guests
 from auth_svc.db import Ledger
+from auth_svc.proofs import Possession
 from auth_svc.token import AccessTokens
 from lib_one.nats import NatsConnection
 from lib_one.nats.callout import Callout
@@ -23,17 +25,21 @@ class BusDoor:
         self,
         ledger: Ledger,
         tokens: AccessTokens,
+        possession: Possession,
         connection: NatsConnection,
         *,
         keys: Path,
         issuer: str,
         resource: str,
+        addresses: Sequence[str],
     ) -> None:
-        """`keys` is the folder with the seeds, `resource` the identifier of app-svc.
+        """`keys` is the folder with the seeds, `resource` the identifier of app-svc, `addresses` are
+        where clients reach the bus.
 
         Raises:
             BusDoorError: a seed is missing or is none.
         """
+        admission = BusAdmission(ledger, tokens, possession, issuer=issuer, resource=resource, addresses=addresses)
         try:
             seeds = {
                 name: (keys / f"{name}.nk").read_text("ascii").strip()
@@ -46,7 +52,7 @@ class BusDoor:
                 connection,
                 issuer_seed=seeds[DOOR_ISSUER],
                 curve_seed=seeds[DOOR_CURVE],
-                decide=BusAdmission(tokens, issuer=issuer, resource=resource).decide,
+                decide=admission.decide,
                 now=ledger.now,
             )
         except OSError as error:

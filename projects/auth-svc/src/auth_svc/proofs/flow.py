@@ -31,7 +31,7 @@ AHEAD = timedelta(seconds=10)
 """How far a client's clock may be ahead of ours (FAPI 2.0 section 5.3.2.1 wants ten seconds taken)."""
 _KNOWN_KEYS = 1024
 """A client's proofs all begin alike: the key of so many beginnings is remembered."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "nats": 4222, "tls": 4222}
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 

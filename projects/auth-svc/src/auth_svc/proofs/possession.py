@@ -1,6 +1,7 @@
 """The key behind a request: what /token binds tokens to, and what must come with a bound token."""
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -10,7 +11,7 @@ from auth_svc.db import Connection, Ledger
 from auth_svc.errors import CertificateRequired, InvalidProof, ProofRequired, RepeatedParameter, UseDpopNonce
 from auth_svc.grants import Confirmation
 from auth_svc.proofs import store
-from auth_svc.proofs.flow import AHEAD, OLDEST, ProofReader, check, same_uri
+from auth_svc.proofs.flow import AHEAD, OLDEST, Proof, ProofReader, check, same_uri
 from auth_svc.proofs.nonces import Nonces
 from auth_svc.secret_key import SecretKey
 from auth_svc.wire import Headers, Request
@@ -69,6 +70,22 @@ class Possession:
         raw = _header(request)
         return None if raw is None else self._shown(raw, request, uri=uri, access_token=access_token, fapi2=fapi2)
 
+    def of_connection(self, raw: str, access_token: str, *, addresses: Sequence[str], nonce: str) -> Shown:
+        """The key that comes with an access token to the bus: the method of the proof is CONNECT, its address one of
+        the bus's, its nonce the one that the bus gave to this connection.
+
+        Raises:
+            InvalidProof: the proof is not good for this connection and this token.
+        """
+        proof, now = self._read(raw.encode()), self._ledger.now()
+        address = next((address for address in addresses if same_uri(proof.htu, address)), None)
+        if address is None:
+            raise InvalidProof("htu is no address of the bus")
+        check(proof, method="CONNECT", uri=address, access_token=access_token, now=now)
+        if not nonce or not hmac.compare_digest((proof.nonce or "").encode(errors="replace"), nonce.encode()):
+            raise InvalidProof("nonce is not the connection's")
+        return _used(proof, address)
+
     def consume(self, connection: Connection, shown: Shown) -> None:
         """Use the proof up, in the unit of work that it is for (RFC 9449 section 11.1).
 
@@ -107,10 +124,15 @@ class Possession:
                 raise UseDpopNonce(nonce=current)
             if proof.nonce != current:
                 headers = [(b"dpop-nonce", current.encode())]
-        # The same `jti` for another address, or of another key, is another proof.
-        proof_hash = hashlib.sha256(f"{proof.jkt}\0{uri}\0{proof.jti}".encode(errors="surrogatepass")).digest()
-        expires_at = datetime.fromtimestamp(proof.issued_at, UTC) + OLDEST + AHEAD
-        return Shown(Confirmation(jkt=proof.jkt), (proof_hash, expires_at), headers)
+        return _used(proof, uri)._replace(headers=headers)
+
+
+def _used(proof: Proof, uri: str) -> Shown:
+    """The key of a good proof, with what is kept so that it is good once."""
+    # The same `jti` for another address, or of another key, is another proof.
+    proof_hash = hashlib.sha256(f"{proof.jkt}\0{uri}\0{proof.jti}".encode(errors="surrogatepass")).digest()
+    expires_at = datetime.fromtimestamp(proof.issued_at, UTC) + OLDEST + AHEAD
+    return Shown(Confirmation(jkt=proof.jkt), (proof_hash, expires_at))
 
 
 def _header(request: Request) -> bytes | None:

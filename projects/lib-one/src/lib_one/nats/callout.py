@@ -38,11 +38,13 @@ class CalloutError(Exception):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What a connection shows in its CONNECT."""
+    """What a connection shows in its CONNECT; the server passes it on as it came, and has checked nothing of it."""
 
     auth_token: str = ""
-    user: str = ""
-    password: str = msgspec.field(default="", name="pass")
+    signed: str = msgspec.field(default="", name="sig")
+    """What it made of the server's nonce."""
+    nonce: str = ""
+    """What the server gave to this connection and to no other."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,10 +67,21 @@ class _ServerId(msgspec.Struct):
     xkey: str = ""
 
 
+class _ClientInfo(msgspec.Struct):
+    nonce: str = ""
+    """Told with something signed alone."""
+
+
 class _Asked(msgspec.Struct):
     server_id: _ServerId
     user_nkey: str
     connect_opts: Shown
+    client_info: _ClientInfo = msgspec.field(default_factory=_ClientInfo)
+
+    @property
+    def shown(self) -> Shown:
+        """What is to be decided about."""
+        return msgspec.structs.replace(self.connect_opts, nonce=self.client_info.nonce)
 
 
 class Request(msgspec.Struct):
@@ -131,7 +144,7 @@ class Callout:
             log.warning("a question about a connection is not a server's", reason=str(error))
             return None
         try:
-            decision = await self._decide(request.nats.connect_opts)
+            decision = await self._decide(request.nats.shown)
         except Exception:
             log.exception("who asks for admission could not be decided about")
             decision = "no decision"

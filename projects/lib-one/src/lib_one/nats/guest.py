@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nats.aio.msg import Msg
@@ -33,8 +33,12 @@ class Guest:
         self._heard: asyncio.Queue[Heard | None] = asyncio.Queue(HELD)
         self._lost = False
 
-    async def enter(self, url: str, *, token: str, subjects: Sequence[str]) -> None:
+    async def enter(
+        self, url: str, *, token: str, subjects: Sequence[str], sign: Callable[[str], str] | None = None
+    ) -> None:
         """Connect and listen, or raise. `url` begins with `nats://`, `tls://`, `ws://` or `wss://`.
+
+        `sign` makes the proof that a bound token needs, of the nonce that the server gives to this connection.
 
         Raises:
             BusUnavailableError: nobody is there, or the door stays shut.
@@ -42,7 +46,7 @@ class Guest:
         self._session.on_refusal(lambda _: self._session.end())
         self._session.on_end(self._over)
         try:
-            await self._session.open(url, name="guest", token=token)
+            await self._session.open(url, name="guest", token=token, sign=sign)
             for subject in subjects:
                 await self._session.subscribe(subject, self._receive)
         except Exception as error:  # whatever it is, there is another way to hear what is wanted

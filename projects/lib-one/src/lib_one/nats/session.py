@@ -211,9 +211,12 @@ class Session:
         name: str,
         nkey_seed: str | None = None,
         token: str | None = None,
+        sign: Callable[[str], str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Connect once, or raise: with the seed of an nkey, or with an access token."""
+        """Connect once, or raise: with the seed of an nkey, or with an access token and what `sign` makes of the nonce
+        that the server gives to this connection.
+        """
         if url.startswith(("ws://", "wss://")):
             from lib_one.nats.websocket import WebSocketTransport  # services never need it
 
@@ -223,6 +226,7 @@ class Session:
             name=name,
             nkeys_seed_str=nkey_seed,
             token=token,
+            signature_cb=None if sign is None else lambda nonce: sign(nonce).encode(),
             tls=tls,
             inbox_prefix=inbox_prefix(name) if token is None else inbox_of(token),
             allow_reconnect=False,

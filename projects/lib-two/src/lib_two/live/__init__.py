@@ -130,7 +130,7 @@ class _Live:
             await asyncio.sleep(pause)
             try:
                 if self._offer is not None:
-                    return await BusFeed.reach(self.feed.session, self.feed.url, self._offer)
+                    return await BusFeed.reach(self.feed.session, self._offer)
             except (BusUnavailableError, TokenError, web.HTTPError) as error:
                 _log.debug("the bus is out of reach: %r", error)
             pause = min(max(2 * pause, FIRST_BUS_PAUSE), LONGEST_BUS_PAUSE)

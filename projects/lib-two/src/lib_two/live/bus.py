@@ -9,7 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lib_one.errors import BusUnavailableError
+from lib_two.bus import enter
 from lib_two.live.source import LiveEvent, Offer, TokenSource, decode
 from lib_two.live.sse import Feed
 
@@ -31,32 +31,16 @@ class BusFeed:
         self._expires_at = expires_at
 
     @classmethod
-    async def reach(cls, session: TokenSource, url: str, offer: Offer) -> "BusFeed":
+    async def reach(cls, session: TokenSource, offer: Offer) -> "BusFeed":
         """Connect at the first address that lets us in, and wait for a sign of life.
 
         Raises:
             BusUnavailableError: none does.
             TokenError: there is no token to connect with.
         """
-        scheme, _, token = (await session.authorization("GET", url))["Authorization"].partition(" ")
-        if scheme != "Bearer":
-            raise BusUnavailableError("the bus takes no tokens that are bound to a key")
-        expires_at = session.expires_at
-        from lib_one.nats.guest import Guest
-
-        reason = BusUnavailableError("no address")
-        for address in offer.addresses:
-            guest = Guest()
-            try:
-                await guest.enter(address, token=token, subjects=offer.subjects)
-                return cls(guest, await guest.next(SILENCE), expires_at)
-            except BusUnavailableError as error:
-                reason = error
-                await guest.close()
-            except BaseException:
-                await guest.close()
-                raise
-        raise reason
+        shown = await session.bus_pass()
+        guest, first = await enter(shown, offer.addresses, offer.subjects, lambda guest: guest.next(SILENCE))
+        return cls(guest, first, shown.expires_at)
 
     @property
     def good_for(self) -> float:

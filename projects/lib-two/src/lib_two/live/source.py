@@ -1,11 +1,11 @@
 """What all ways of hearing live events have in common."""
 
-from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from lib_one import http as web
+from lib_two.bus import Pass
 
 
 class LiveEvent(msgspec.Struct, frozen=True):
@@ -25,10 +25,9 @@ class TokenSource(Protocol):
     @property
     def http(self) -> web.AsyncClient: ...
 
-    @property
-    def expires_at(self) -> datetime | None: ...
-
     async def authorization(self, method: str, url: str, *, rejected: str | None = None) -> dict[str, str]: ...
+
+    async def bus_pass(self) -> Pass: ...
 
     def heed(self, response: web.Response) -> bool: ...
 
