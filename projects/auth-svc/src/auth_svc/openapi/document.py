@@ -1,6 +1,7 @@
 """The document, and the address that answers it."""
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
@@ -27,12 +28,16 @@ _ABOUT = "The endpoints for programs. Who a client is, its form says unless a he
 
 
 def endpoint(issuer: str, *, path: str, grant_types: Iterable[str], metrics: bool) -> Endpoint:
-    """Return what answers /openapi.json.
+    """Return what answers /openapi.json: the document, written when somebody first asks for it.
 
     `path` is the issuer's, `grant_types` those of /token; with `metrics` there is /metrics.
     """
-    content = msgspec.json.encode(_document(issuer, path=path, grant_types=grant_types, metrics=metrics))
-    return Fixed(lambda: content, _HEADERS)
+
+    @cache
+    def content() -> bytes:
+        return msgspec.json.encode(_document(issuer, path=path, grant_types=grant_types, metrics=metrics))
+
+    return Fixed(content, _HEADERS)
 
 
 def _document(issuer: str, *, path: str, grant_types: Iterable[str], metrics: bool) -> Json:

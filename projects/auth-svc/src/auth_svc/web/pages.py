@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,21 +48,11 @@ class Pages:
         self.path = urlsplit(issuer).path
         """Where the pages are on their host: the path of the issuer, `/auth` or nothing."""
         self._csrf_key = csrf_key
-        self._templates = Environment(
-            loader=FileSystemLoader(_PACKAGE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals["url"] = self.url
-        self._templates.globals["style"] = self.url(_STYLE_PATH)
-        self._templates.globals["submit_script"] = self.url(_SUBMIT_PATH)
-        self._templates.globals["host"] = urlsplit(issuer).netloc
+        self._templates = _templates(issuer)
 
     def url(self, path: str) -> str:
         """The address of a page of ours, without the host. `path` is what its route says; other addresses stay."""
-        return f"{self.path}{path}" if path.startswith("/") else path
+        return _url(self.path, path)
 
     def render(
         self,
@@ -194,6 +185,28 @@ class Pages:
         response.headers["cache-control"] = "no-store"
         if self.secure:
             response.headers["strict-transport-security"] = "max-age=31536000"
+
+
+def _url(prefix: str, path: str) -> str:
+    return f"{prefix}{path}" if path.startswith("/") else path
+
+
+@cache
+def _templates(issuer: str) -> Environment:
+    """The templates of one issuer's pages; a process compiles each of them once."""
+    host, prefix = urlsplit(issuer)[1:3]
+    templates = Environment(
+        loader=FileSystemLoader(_PACKAGE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals["url"] = partial(_url, prefix)
+    templates.globals["style"] = _url(prefix, _STYLE_PATH)
+    templates.globals["submit_script"] = _url(prefix, _SUBMIT_PATH)
+    templates.globals["host"] = host
+    return templates
 
 
 class UnderPath:
