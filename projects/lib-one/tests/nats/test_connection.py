@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from lib_one.errors import BusUnavailableError
 from lib_one.nats import NatsConnection
 from lib_one.nats.addresses import safe
-from lib_one.nats.session import ApiError
+from lib_one.nats.session import ApiError, _Client
 from lib_one.testing import NatsServer, eventually, free_port, nats_server
 
 
@@ -93,6 +94,23 @@ async def test_what_is_subscribed_gets_its_messages_in_order(server: NatsServer,
         await session.publish(f"numbers.{number}", str(number).encode())
     await eventually(lambda: len(received) == 1000)
     assert received == [str(number).encode() for number in range(1000)]
+
+
+async def test_a_function_gets_a_message_as_soon_as_it_is_read(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    received: list[Msg] = []
+    subscription = await session.subscribe("numbers", received.append)
+    head = b"NATS/1.0\r\nce-type: one\r\n\r\n"
+    await session.client._ps.parse(
+        b"HMSG numbers %d %d %d\r\n%s1\r\n" % (subscription._id, len(head), len(head) + 1, head)
+    )
+    assert [(message.data, message.headers) for message in received] == [(b"1", {"ce-type": "one"})]
+
+
+def test_headers_are_read_as_nats_py_reads_them() -> None:
+    raw = b"a: 1\r\nb:2\r\nc:\t3 \r\nd: 4: 5\r\ne: \r\nf: \xc3\xa9 \xff\r\nno colon\r\na: 6\r\n\r\n"
+    assert _Client._parse_header_lines(raw) == Client._parse_header_lines(raw)
+    assert _Client._parse_header_lines(raw + b"g g: 7\r\n: 8\r\n\r\n") == Client._parse_header_lines(raw)
 
 
 async def test_an_exception_in_a_callback_leaves_the_subscription_alive(server: NatsServer, connect) -> None:

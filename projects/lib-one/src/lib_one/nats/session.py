@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 from nats.aio.client import Client
@@ -34,13 +35,19 @@ def inbox_of(token: str) -> str:
     return inbox_prefix(hashlib.sha256(token.encode()).hexdigest()[:32])
 
 
-class _Client(Client):
-    """nats-py's client, with three things done differently.
+async def _hand_over(receive: Callable[[Msg], None], message: Msg) -> None:
+    receive(message)
 
-    It writes headers in one go: twice as cheap a message as checking them one by one. And it always says that it has
-    closed: nats-py writes out what waits while it closes, and if that fails, as it does when the server was killed in
-    the middle of a write, it has closed without a word. And to an address `tls://` nothing goes out in
-    the clear: nats-py takes the server's word that TLS is not needed, and whoever sits in between can give that word.
+
+class _Client(Client):
+    """nats-py's client, with some things done differently.
+
+    It writes headers in one go: twice as cheap a message as checking them one by one. It reads them in one go as well,
+    and a plain function gets its message at once, where nats-py would wake a task: half the cost of a message that
+    comes in. It always says that it has closed: nats-py writes out what waits while it closes, and if that fails, as it
+    does when the server was killed in the middle of a write, it has closed without a word. And to an address `tls://`
+    nothing goes out in the clear: nats-py takes the server's word that TLS is not needed, and whoever sits in between
+    can give that word.
     """
 
     def _connect_command(self) -> bytes:
@@ -55,6 +62,31 @@ class _Client(Client):
         finally:
             if do_cbs and self._closed_cb is not None:
                 await self._closed_cb()
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        subscription = self._subs.get(sid)
+        callback = None if subscription is None else subscription._cb
+        if not isinstance(callback, partial) or callback.func is not _hand_over:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        message = self._build_message(sid, subject, reply, data, await self._process_headers(headers))
+        try:
+            callback.args[0](message)
+        except Exception as error:
+            await self._error_cb(error)
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in raw.decode(errors="replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                found[name] = value.strip()
+        if " ".join(found).split() != [*found]:  # a name with white space in it, or none at all
+            found = {name: value for name, value in found.items() if name.split() == [name]}
+        return found
 
     async def _send_publish(
         self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, str] | None
@@ -119,16 +151,12 @@ class Session:
             self._on_end.clear()
 
     async def subscribe(self, subject: str, receive: Callable[[Msg], None]) -> Subscription:
-        """Hand each message to `receive`, in order, on the event loop.
+        """Hand each message to `receive`, in order, on the event loop, as soon as it is read.
 
         Raises:
             BusUnavailableError: the session is over.
         """
-
-        async def callback(message: Msg) -> None:
-            receive(message)
-
-        return await self.serve(subject, callback)
+        return await self.serve(subject, partial(_hand_over, receive))
 
     async def serve(self, subject: str, respond: Callable[[Msg], Awaitable[None]], *, queue: str = "") -> Subscription:
         """Like `subscribe`, for a coroutine: the next message waits until it is done.

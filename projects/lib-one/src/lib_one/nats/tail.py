@@ -12,7 +12,7 @@ from lib_one.errors import BusUnavailableError
 from lib_one.nats.session import ApiError, Session
 from lib_one.nats.topology import StreamInfo
 
-REPLAY_BATCH = 500
+REPLAY_BATCH = 2000
 REPLAY_SILENCE = 3.0
 """Seconds without a message after which a replay is given up, and begun again where it stopped."""
 HELD_BACK = 10_000
@@ -107,11 +107,7 @@ class Tail:
         wish = {"seq": sequence, "batch": REPLAY_BATCH, "next_by_subj": ">"}
         await self.session.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(wish), reply=inbox)
         while True:
-            try:
-                async with asyncio.timeout(REPLAY_SILENCE):
-                    message = await self._arrived.get()
-            except TimeoutError:
-                raise BusUnavailableError("the replay fell silent") from None
+            message = await self._next() if self._arrived.empty() else self._arrived.get_nowait()
             if message is None:
                 raise BusUnavailableError("the connection was lost")
             if message.subject != inbox:  # of a replay that was given up
@@ -128,6 +124,13 @@ class Tail:
                 return
             else:
                 raise BusUnavailableError(f"replay: {headers.get('Description') or status}")
+
+    async def _next(self) -> Msg | None:
+        try:
+            async with asyncio.timeout(REPLAY_SILENCE):
+                return await self._arrived.get()
+        except TimeoutError:
+            raise BusUnavailableError("the replay fell silent") from None
 
     def _live(self, message: Msg) -> None:
         sequence = int((message.headers or {}).get("Nats-Sequence", 0))
