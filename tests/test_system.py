@@ -9,13 +9,14 @@ import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.running import FrontDoor, enter_credentials, until
+from tests.running import CommandLine, FrontDoor, enter_credentials, until
 
 pytestmark = pytest.mark.system
 
@@ -156,18 +157,25 @@ def test_ctrl_c_stops_everything_and_the_next_start_finds_the_same_data(tmp_path
 
 def test_person_signs_in_from_the_command_line_through_the_pages(system: FrontDoor, page: Page, tmp_path: Path) -> None:
     cli = system.cli(tmp_path)
-    cli.sign_in(page, "clara", system.password("clara"))
+    cli.sign_in(page, "otto", system.password("otto"))
     token = cli.run("token").strip()
     assert token.count(".") == 2
     assert status_of(system, token) == 200
-    assert "clara" in cli.run("whoami")
+    assert "otto" in cli.run("whoami")
     register(system, "SYS-CLI-1")
     cli.run("scan", "SYS-CLI-1", "accepting", "--at", "Rotterdam")
     until(lambda: "accepting" in cli.run("shipments", "show", "SYS-CLI-1"), what="the scan in the timeline")
-    cli.run("status")
+    until(lambda: how_it_is(cli)["asked_by"] == "cli-proj", what="the processes on the bus")
     cli.run("logout")
     refused_within(system, token, 1.0)
     cli.run("token", code=3)
+
+
+def how_it_is(cli: CommandLine) -> dict[str, Any]:
+    """What an operator is told, however it is."""
+    with cli.start("status", "--json") as asking:
+        told: dict[str, Any] = json.loads(asking.communicate(timeout=60)[0])
+    return told
 
 
 def test_person_signs_in_with_the_device_flow(system: FrontDoor, page: Page, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """/health (does the process answer?) and /ready (can it do its work?)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -27,8 +27,10 @@ async def checks(ledger: Ledger, relay: Relay) -> dict[str, dict[str, Any]]:
     return {"database": database, "outbox": outbox, "keys": {"ok": signing > 0, "count": signing}}
 
 
-def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -> dict[str, Endpoint]:
-    """Return the two paths.
+def endpoints(
+    ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool], bus_addresses: Sequence[str]
+) -> dict[str, Endpoint]:
+    """Return the two paths. `bus_addresses` is told: where whoever has a token reaches the bus.
 
     `missing` names every part that is not as it should be. Bus and outbox are reported and not required: without the
     bus, events wait in the outbox, and one that has waited for long says that something is wrong with it.
@@ -47,6 +49,7 @@ def endpoints(ledger: Ledger, relay: Relay, bus_connected: Callable[[], bool]) -
                 "status": "ready" if good else "not_ready",
                 "missing": [name for name, check in found.items() if not check["ok"]],
                 "checks": found,
+                "bus_addresses": bus_addresses,
             },
             status=200 if good else 503,
         )

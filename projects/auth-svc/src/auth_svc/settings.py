@@ -80,8 +80,8 @@ class Settings(BaseSettings):
 
     nats_door_addresses: str = ""
     """Addresses at which clients reach the bus, separated by spaces, such as `tls://bus.example:4222
-    wss://bus.example/nats`: whoever comes with a token that is bound to a key proves it for one of them. Empty: with
-    such a token nobody comes in."""
+    wss://bus.example/nats`. `/ready` tells them, and whoever comes with a token that is bound to a key proves it for
+    one of them. Empty: nobody comes in with such a token."""
 
     secret_key_file: Path = Path(".data/auth-secret.key")
     """File with the master secret: 32 random bytes in base64url, mode 0600. Signing keys are encrypted with it, client

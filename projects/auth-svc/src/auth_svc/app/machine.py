@@ -110,7 +110,12 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
         parts.subjects,
         issuer=settings.issuer,
     )
-    probes = health.endpoints(parts.ledger, parts.relay, lambda: parts.connection is None or parts.connection.connected)
+    probes = health.endpoints(
+        parts.ledger,
+        parts.relay,
+        lambda: parts.connection is None or parts.connection.connected,
+        settings.nats_door_addresses.split(),
+    )
     machine = {
         "/token": Endpoint({"POST": token_endpoint}),
         "/device_authorization": Endpoint({"POST": device_authorization}),

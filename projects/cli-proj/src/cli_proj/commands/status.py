@@ -12,10 +12,10 @@ from cli_proj.output import Format
 from cli_proj.workbench import Workbench, run, workbench
 
 if TYPE_CHECKING:
-    from cli_proj.health import Health
+    from cli_proj.health import Health, Processes
 
-ADMIN = "admin"
-"""The scope of operators."""
+OPERATORS = frozenset(("admin", "shipments:admin"))
+"""The scopes with which one may ask the processes on the bus."""
 
 
 def status(
@@ -29,7 +29,8 @@ def status(
     """Ask every service how it is: its database, the bus, the outbox, the revocation view, the workers.
 
     Needs no sign-in. For an operator who is signed in, every process on the bus tells as well: what its consumers have
-    still to do, dead letters, how the streams are kept. The exit code is 7 when something is not as it should be.
+    still to do, dead letters, how the streams are kept. They are asked on the bus, or by way of auth-svc where that is
+    out of reach. The exit code is 7 when something is not as it should be.
     """
     bench = workbench(context, Format.JSON if json else output)
     looks = count if count is not None else None if watch else 1
@@ -41,27 +42,37 @@ async def _look(bench: Workbench, looks: int | None, every: float) -> bool:
     """Whether all was well at the last look."""
     import asyncio
 
+    from cli_proj.health import Processes
+
     seen = 0
-    while True:
-        all_ok = await _look_once(bench, again=looks != 1)
-        seen += 1
-        if seen == looks:
-            return all_ok
-        await asyncio.sleep(every)
+    async with bench.session() as session:
+        asked = Processes(session, bench.settings.issuer.rstrip("/"))
+        try:
+            while True:
+                all_ok = await _look_once(bench, asked, again=looks != 1)
+                seen += 1
+                if seen == looks:
+                    return all_ok
+                await asyncio.sleep(every)
+        finally:
+            await asked.close()
 
 
-async def _look_once(bench: Workbench, *, again: bool) -> bool:
+async def _look_once(bench: Workbench, asked: "Processes", *, again: bool) -> bool:
     import asyncio
 
     from cli_proj.health import ask
 
     settings = bench.settings
-    addresses = {"auth-svc": settings.issuer.rstrip("/"), "app-svc": settings.app_url}
-    services, (processes, unknown) = await asyncio.gather(ask(addresses), _processes(bench))
+    others = asyncio.ensure_future(ask("app-svc", settings.app_url))
+    issuer = await ask("auth-svc", settings.issuer.rstrip("/"))
+    processes, unknown = await _processes(bench, asked, issuer.bus_addresses)
+    services = [issuer, await others]
     healths = [*services, *processes]
     all_ok = all(health.ok for health in healths)
     if bench.output.format is Format.JSON:
-        bench.output.document({"ok": all_ok, "services": services, "processes": processes, "unknown": unknown})
+        told = {"ok": all_ok, "services": services, "processes": processes, "unknown": unknown}
+        bench.output.document({**told, "asked_by": asked.asked_by})
     elif bench.output.format is Format.JSONL:
         bench.output.lines(healths)
     else:
@@ -70,16 +81,19 @@ async def _look_once(bench: Workbench, *, again: bool) -> bool:
         _show(bench, services, processes)
         if unknown:
             bench.output.say(unknown)
+        elif issuer.bus_addresses and asked.asked_by == "auth-svc":
+            bench.output.say(f"The bus is out of reach ({', '.join(issuer.bus_addresses)}): auth-svc has asked there.")
         if not all_ok:
             bench.output.say("Something is not as it should be: see the lines that do not say ok.")
     return all_ok
 
 
-async def _processes(bench: Workbench) -> "tuple[list[Health], str | None]":
+async def _processes(
+    bench: Workbench, asked: "Processes", addresses: "Sequence[str]"
+) -> "tuple[list[Health], str | None]":
     """Every process on the bus, or why that is not known."""
     import msgspec
 
-    from cli_proj.health import ask_processes
     from cli_proj.translation import translate
     from lib_one import http
     from lib_two.errors import StoreError, TokenError
@@ -87,17 +101,16 @@ async def _processes(bench: Workbench) -> "tuple[list[Health], str | None]":
     tokens = None
     with contextlib.suppress(StoreError):
         tokens = bench.token_store().load(bench.settings.issuer, bench.settings.client_id)
-    if tokens is None or ADMIN not in tokens.scope.split():
+    if tokens is None or OPERATORS.isdisjoint(tokens.scope.split()):
         return [], "Workers, consumers and dead letters are shown to operators: cli-proj login"
     try:
-        async with bench.session() as session:
-            found = await ask_processes(session, bench.settings.issuer.rstrip("/"))
+        found = await asked.ask(addresses)
     except (TokenError, http.HTTPError) as error:
         return [], f"The processes on the bus could not be asked: {translate(error).message}"
     except msgspec.MsgspecError:
         return [], "The processes on the bus could not be asked: what auth-svc answered cannot be read."
     if found is None:
-        return [], "The processes on the bus could not be asked: auth-svc does not reach it."
+        return [], "The processes on the bus could not be asked: auth-svc does not reach it either."
     return found, None
 
 

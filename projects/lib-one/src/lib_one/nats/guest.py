@@ -9,6 +9,7 @@ from nats.aio.msg import Msg
 from nats.errors import SlowConsumerError
 
 from lib_one.errors import BusUnavailableError
+from lib_one.nats.presence import ServiceStanding, standings_in
 from lib_one.nats.session import Session
 
 HELD = 10_000
@@ -66,6 +67,17 @@ class Guest:
         if heard is None or self._lost:
             raise BusUnavailableError("the connection has ended")
         return heard
+
+    async def standings(self) -> list[ServiceStanding]:
+        """How every service stands that is on the bus, for whoever may ask.
+
+        Raises:
+            BusUnavailableError: the connection has ended, or may not ask.
+        """
+        found = await standings_in(self._session)
+        if self._session.ended.is_set():
+            raise BusUnavailableError("the connection has ended")
+        return found
 
     async def close(self) -> None:
         """Leave."""

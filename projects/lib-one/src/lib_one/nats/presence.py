@@ -185,6 +185,15 @@ async def standings(connection: NatsConnection, *, wait: float = 0.3) -> list[Se
             session = await connection.session()
     except TimeoutError:
         raise BusUnavailableError("NATS is away") from None
+    return await standings_in(session, wait=wait)
+
+
+async def standings_in(session: Session, *, wait: float = 0.3) -> list[ServiceStanding]:
+    """The same, asked in this session.
+
+    Raises:
+        BusUnavailableError: the session is over, or may not ask.
+    """
     found = []
     for answer in await _ask_all(session, "STATS", wait):
         with contextlib.suppress(msgspec.MsgspecError):  # somebody else's service
