@@ -54,10 +54,14 @@ async def watch(system: FrontDoor, state: Path, codes: "Queue[str]") -> dict[str
         await asyncio.to_thread(scan, system, shipment)
         seen["timeline"] = await reads("(?i)departing|departed")
         await pilot.press("escape")
-        await pilot.press("o")
-        await pilot.pause()
-        await pilot.press("enter")
-        seen["signed out"] = await reads("signed out")
+        await reads("x Revoke")
+        await pilot.press("x", *"otto", "enter")
+        await reads("This ends your own session here as well")
+        await pilot.press("y")
+        seen["revoked"] = await reads("esc Sign in")
+        seen["propagation"] = await reads(r"app-svc .* ms")
+        await pilot.press("escape")
+        await reads("Waiting for you")
     return seen
 
 
@@ -73,9 +77,11 @@ def test_board_changes_while_one_looks(system: FrontDoor, page: Page, tmp_path: 
         watching = terminal.submit(lambda: asyncio.run(watch(system, tmp_path, codes)))
         code = codes.get(timeout=30)
         page.goto(f"{system.issuer}/device?user_code={code}")
-        enter_credentials(page, "erin", system.password("erin"))
+        enter_credentials(page, "otto", system.password("otto"))
         page.get_by_role("button", name="Yes, continue").click()
         page.get_by_role("button", name="Allow").click()
         seen = watching.result(120)
     assert "live" in seen["board"]
+    assert "signed out" in seen["revoked"]
+    assert "refuse" in seen["propagation"]
     assert "Rotterdam" in seen["timeline"]

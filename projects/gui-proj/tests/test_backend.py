@@ -1,6 +1,7 @@
 """The backend against a real issuer and a real API, both in this process, over real HTTP."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
@@ -13,12 +14,14 @@ import pytest
 from gui_proj import backend as backend_module
 from gui_proj.app import GuiApp
 from gui_proj.backend import SCOPE, Away, DeviceCode, FeedState, HttpBackend, Refused, SignedOut
+from gui_proj.revocation import Guarded, Kind
 from gui_proj.settings import Settings
 from gui_proj.shipments import Change, Entry, Page, Query, Summary
 from gui_proj.testing import SAMPLE_NOW, screen_text, shipment
 from lib_one import http as web
 from lib_one.testing import eventually
 from lib_two.testing import FakeIssuer
+from lib_two.testing.server import Answer, Asked
 from lib_two.token_store import TokenSet, TokenStore
 
 
@@ -40,8 +43,8 @@ async def backend(issuer: FakeIssuer, api: Any, tmp_path: Path) -> AsyncIterator
 def signed_in(issuer: FakeIssuer, tmp_path: Path) -> Callable[..., str]:
     """Puts a session into the store, as an earlier run would have left it."""
 
-    def keep(*, expires_in: timedelta = timedelta(minutes=10)) -> str:
-        token = issuer.mint(issuer.subject, SCOPE, client_id="gui-proj")
+    def keep(*, expires_in: timedelta = timedelta(minutes=10), scope: str = SCOPE) -> str:
+        token = issuer.mint(issuer.subject, scope, client_id="gui-proj")
         TokenStore(tmp_path, keyring=False).save(
             issuer.url,
             "gui-proj",
@@ -49,8 +52,8 @@ def signed_in(issuer: FakeIssuer, tmp_path: Path) -> Callable[..., str]:
                 access_token=token,
                 token_type="Bearer",
                 expires_at=web_now() + expires_in,
-                scope=SCOPE,
-                refresh_token=issuer.refresh_token("gui-proj", SCOPE),
+                scope=scope,
+                refresh_token=issuer.refresh_token("gui-proj", scope),
             ),
         )
         return token
@@ -182,7 +185,7 @@ async def test_a_revoked_session_is_signed_out(
         (200, "[]", Refused, "cannot be read"),
         (200, '{"items":[{"id":7}],"total":1}', Refused, "cannot be read"),
         (200, "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), Refused, "cannot be read"),
-        (403, '{"title":"Insufficient scope","detail":"needs shipments:read"}', Refused, "You may not see this"),
+        (403, '{"title":"Insufficient scope","detail":"needs shipments:read"}', Refused, "You may not do this"),
         (404, '{"title":"Not found"}', Refused, "Not found"),
         (422, '{"title":"Odd \\u001b[2J"}', Refused, "Odd"),
         (500, "<html>oops", Away, "cannot answer at the moment"),
@@ -234,6 +237,41 @@ async def test_the_feed_resumes_after_the_last_event(
     assert states[:3] == [FeedState.LIVE, FeedState.RECONNECTING, FeedState.LIVE]
 
 
+async def test_operator_ends_what_was_issued(
+    backend: HttpBackend, issuer: FakeIssuer, signed_in: Callable[..., str]
+) -> None:
+    token = signed_in()
+    answer = Answer({"error": "unknown_identifier", "error_description": "Nothing here has this identifier."}, 404)
+    asked: list[Asked] = []
+
+    def told(request: Asked) -> Answer:
+        asked.append(request)
+        return answer
+
+    issuer.more["/admin/revocations"] = told
+    assert await backend.operates()
+    with pytest.raises(Refused, match=r"^Nothing here has this identifier\.$"):
+        await backend.end(Kind.SUBJECT, "erin", wait=2)
+    assert json.loads(asked[0].body) == {"kind": "subject", "id": "erin", "wait": 2}
+    assert asked[0].headers["authorization"] == f"Bearer {token}"
+    one = {"name": "app-svc", "id": "i", "version": "1", "after_ms": 4.3}
+    answer = Answer({"kind": "subject", "id": "e", "sequence": 1, "complete": True, "services": [one], "more": 1})
+    report = await backend.end(Kind.SUBJECT, "erin", wait=2)
+    assert (report.id, report.complete, report.services) == ("e", True, (Guarded("app-svc", "i", "1", 4.3),))
+    answer = Answer({"kind": "subject"})
+    with pytest.raises(Refused, match=f"The answer of {issuer.url} cannot be read. Is it the sign-in service"):
+        await backend.end(Kind.SUBJECT, "erin", wait=2)
+    issuer.stop()
+    with pytest.raises(Away, match=f"The sign-in service does not answer at {issuer.url}"):
+        await backend.end(Kind.SUBJECT, "erin", wait=2)
+
+
+async def test_only_a_session_with_the_scope_operates(backend: HttpBackend, signed_in: Callable[..., str]) -> None:
+    assert not await backend.operates()
+    signed_in(scope="openid shipments:read")
+    assert not await backend.operates()
+
+
 async def test_an_event_that_cannot_be_read_asks_for_a_fresh_look(
     backend: HttpBackend, api: Any, signed_in: Callable[..., str]
 ) -> None:
@@ -253,7 +291,7 @@ async def test_a_feed_without_the_right_ends_in_words(
 ) -> None:
     signed_in()
     api.answer("/shipments/live", {"title": "Insufficient scope"}, status=403)
-    with pytest.raises(Refused, match="You may not see this"):
+    with pytest.raises(Refused, match="You may not do this"):
         await anext(backend.live(lambda _: None))
 
 

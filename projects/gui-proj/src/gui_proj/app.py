@@ -16,9 +16,11 @@ from textual.screen import Screen
 from gui_proj.backend import Away, Backend, FeedState, Refused, SignedOut
 from gui_proj.board import Board
 from gui_proj.messages import FeedChanged, FeedMoved
+from gui_proj.revocation import Person
 from gui_proj.screens.board import BoardScreen
 from gui_proj.screens.confirm import ConfirmScreen
 from gui_proj.screens.help import HelpScreen
+from gui_proj.screens.revoke import RevokeScreen
 from gui_proj.screens.service import ServiceScreen
 from gui_proj.screens.sign_in import SignInScreen
 
@@ -39,7 +41,8 @@ class GuiApp(App[None]):
     ]
 
     connection: reactive[str] = reactive("signed out")
-    person: reactive[str] = reactive("")
+    person: reactive[Person | None] = reactive(None)
+    operator: reactive[bool] = reactive(False)
     trouble: reactive[str] = reactive("")
 
     def __init__(
@@ -76,7 +79,7 @@ class GuiApp(App[None]):
     def signed_in(self) -> None:
         """There is a session: open the board and follow the feed."""
         self.board = Board(now=self.now)
-        self.person, self.connection, self.trouble = "", "connecting", ""
+        self.person, self.operator, self.connection, self.trouble = None, False, "connecting", ""
         self._open(BoardScreen(self.board))
         self._follow()
         self._greet()
@@ -87,9 +90,10 @@ class GuiApp(App[None]):
             return  # two requests may learn of the same end
         for group in ("feed", "person"):
             self.workers.cancel_group(self, group)
-        self.person, self.connection, self.trouble = "", "signed out", ""
+        self.person, self.operator, self.connection, self.trouble = None, False, "signed out", ""
         self.clear_notifications()
-        self._open(SignInScreen(reason))
+        if not any(isinstance(screen, ServiceScreen) and screen.outlives(reason) for screen in self.screen_stack):
+            self._open(SignInScreen(reason))
 
     def _open(self, screen: Screen[None]) -> None:
         while len(self.screen_stack) > 1:
@@ -161,6 +165,7 @@ class GuiApp(App[None]):
         """The name is an ornament: without it, everything works, so nothing is said when it cannot be had."""
         for pause in _PAUSES:
             try:
+                self.operator = await self.backend.operates()
                 self.person = await self.backend.person()
             except (SignedOut, Refused):
                 return
@@ -187,6 +192,19 @@ class GuiApp(App[None]):
         self._again.set()
         if isinstance(self.screen, ServiceScreen):
             self.screen.fetch()
+
+    def watch_operator(self) -> None:
+        """The footer offers to operators what is theirs."""
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """To revoke is for operators."""
+        return self.operator if action == "revoke" else super().check_action(action, parameters)
+
+    def action_revoke(self) -> None:
+        """Choose what is to end."""
+        if not any(isinstance(screen, RevokeScreen) for screen in self.screen_stack):
+            self.push_screen(RevokeScreen())
 
     def action_help(self) -> None:
         """Show the keys."""
@@ -219,4 +237,8 @@ class GuiApp(App[None]):
         yield from super().get_system_commands(screen)
         if self.connection != "signed out":
             yield SystemCommand("Sign out", "Revoke the session and forget it", self.action_sign_out)
+            if self.operator:
+                yield SystemCommand(
+                    "Revoke", "End what was issued, and see which services refuse it", self.action_revoke
+                )
             yield SystemCommand("Fetch again", "Ask the services now", self.action_try_again)

@@ -1,4 +1,4 @@
-"""The network side of the GUI, and the only one: sign-in, the shipments API, the live feed. Nothing of Textual here.
+"""The network side of the GUI, and the only one: sign-in, shipments, live feed, revocation. Nothing of Textual here.
 
 `Backend` is what the screens need; `HttpBackend` does it over HTTP with lib_two. Whatever goes wrong comes out as one
 of three errors, each with a sentence for the person in front of the screen.
@@ -12,21 +12,23 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 import msgspec
 from platformdirs import user_state_path
 
+from gui_proj.revocation import Kind, Person, Report
 from gui_proj.settings import Settings
 from gui_proj.shipments import Change, Page, Query, Summary, Timeline, printable
 from lib_one import http as web
-from lib_two import code_flow, device_flow, live
+from lib_two import admin, code_flow, device_flow, live
 from lib_two.errors import ApiError, IssuerUnavailable, NoBrowser, OAuthError, SignInNeeded, StoreError
 from lib_two.session import Session
 from lib_two.token_store import TokenStore
 
-SCOPE = "openid profile email offline_access shipments:read"
+SCOPE = f"openid profile email offline_access shipments:read {admin.SCOPE}"
+"""What is asked for at sign-in; people get of it what their role has."""
 _PAGE = 200
 _SIGN_OUT_SECONDS = 5.0
 
@@ -73,6 +75,10 @@ class Backend(Protocol):
     def app_url(self) -> str:
         """Base URL of the shipments API."""
 
+    @property
+    def client_id(self) -> str:
+        """The OAuth client that this program is."""
+
     async def restore(self) -> bool:
         """Take up the session that is stored. False when there is none."""
 
@@ -82,8 +88,14 @@ class Backend(Protocol):
     async def sign_in_by_browser(self, show: Callable[[str], None]) -> None:
         """Open the browser on the sign-in page (`show` gets its address), wait for its return, store the session."""
 
-    async def person(self) -> str:
-        """Who is signed in: a name for the screen."""
+    async def person(self) -> Person:
+        """Who is signed in."""
+
+    async def operates(self) -> bool:
+        """Whether who is signed in may end what was issued."""
+
+    async def end(self, kind: Kind, id_: str, *, wait: float) -> Report:
+        """End it everywhere, and wait so many seconds for the services that check tokens to confirm."""
 
     async def shipments(self, query: Query, *, cursor: str | None = None) -> Page:
         """One page of the list."""
@@ -104,12 +116,21 @@ class Backend(Protocol):
         """Let go of connections."""
 
 
+class _Service(NamedTuple):
+    """Who is asked, as sentences name it."""
+
+    name: str
+    address: str
+
+
 class HttpBackend:
     """`Backend` over HTTP, with the session kept by lib_two: stored, refreshed when needed, one refresh at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.issuer
         self.app_url = settings.app_url
+        self.client_id = settings.client_id
+        self._shipments = _Service("shipments service", settings.app_url)
         directory = settings.state_dir or user_state_path("event-based-svcs", appauthor=False) / "gui"
         self._store = TokenStore(directory, keyring=settings.keyring)
         self._session = Session(settings.issuer, settings.client_id, self._store)
@@ -143,11 +164,24 @@ class HttpBackend:
             tokens = await code_flow.sign_in(self._session.oauth, scope=SCOPE, open_browser=open_browser)
             self._session.keep(tokens)
 
-    async def person(self) -> str:
+    async def person(self) -> Person:
         """From the issuer's userinfo."""
         with self._told():
             claims = await self._session.oauth.userinfo(await self._session.access_token())
-        return printable(str(claims.get("name") or claims.get("preferred_username") or claims.get("sub") or ""))
+        subject, username = str(claims.get("sub") or ""), str(claims.get("preferred_username") or "")
+        return Person(printable(str(claims.get("name") or username or subject)), subject, username)
+
+    async def operates(self) -> bool:
+        """By the scope of the session."""
+        session = self._session
+        with self._told():
+            tokens = await asyncio.to_thread(self._store.load, session.issuer, session.client_id)
+        return tokens is not None and admin.SCOPE in tokens.scope.split()
+
+    async def end(self, kind: Kind, id_: str, *, wait: float) -> Report:
+        """POST /admin/revocations at the issuer."""
+        with self._told(_Service("sign-in service", self._issuer)):
+            return await admin.revoke(self._session, kind, id_, wait=wait)
 
     async def shipments(self, query: Query, *, cursor: str | None = None) -> Page:
         """GET /shipments."""
@@ -201,8 +235,9 @@ class HttpBackend:
             return msgspec.json.decode(response.content, type=kind)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, service: _Service | None = None) -> Iterator[None]:
         """Translate what lib_two raises into sentences for the person in front of the screen."""
+        service = service or self._shipments
         try:
             yield
         except SignInNeeded as error:
@@ -210,25 +245,30 @@ class HttpBackend:
         except IssuerUnavailable as error:
             raise Away(f"The sign-in service does not answer at {self._issuer}.") from error
         except web.HTTPError as error:
-            raise Away(f"The shipments service does not answer at {self.app_url}.") from error
+            raise Away(f"The {service.name} does not answer at {service.address}.") from error
         except ApiError as error:
-            raise _api_error(error) from error
+            raise _api_error(error, service) from error
         except NoBrowser as error:
             raise Refused("No browser could be opened here.") from error
         except (OAuthError, StoreError) as error:
             raise Refused(str(error)) from error
         except (msgspec.DecodeError, web.InvalidURL) as error:
-            raise Refused(f"The answer of {self.app_url} cannot be read. Is it the shipments service?") from error
+            raise Refused(f"The answer of {service.address} cannot be read. Is it the {service.name}?") from error
 
 
-def _api_error(error: ApiError) -> BackendError:
+def _api_error(error: ApiError, service: _Service) -> BackendError:
     if error.status == 401:
         return SignedOut("Your session has ended: it was revoked or it expired. Sign in again.")
     if error.status == 403:
-        return Refused(f"You may not see this: {error}. Ask an operator for the role.")
+        return Refused(f"You may not do this: {_said(error)} Ask an operator for the role.")
     if error.status == 429 or error.status >= 500:
-        return Away(f"The shipments service cannot answer at the moment ({error}).")
-    return Refused(str(error))
+        return Away(f"The {service.name} cannot answer at the moment: {_said(error)}")
+    return Refused(_said(error))
+
+
+def _said(error: ApiError) -> str:
+    """What the service said, as a sentence."""
+    return f"{(error.detail or error.title).rstrip('. ')}."
 
 
 def _open_browser(address: str) -> bool:

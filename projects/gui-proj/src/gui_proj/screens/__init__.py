@@ -1,1 +1,1 @@
-"""The screens: sign-in, the board, one shipment, the keys."""
+"""The screens: sign-in, the board, one shipment, revocation, the keys."""

@@ -44,6 +44,7 @@ class BoardScreen(ServiceScreen):
         Binding("escape", "clear", "Clear"),
         Binding("a", "activity", "Activity", show=False),
         Binding("r", "app.try_again", "Refresh", show=False),
+        Binding("x", "app.revoke", "Revoke"),
         Binding("o", "app.sign_out", "Sign out"),
     ]
 

@@ -32,6 +32,7 @@ _KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("?", "these keys"),
             ("Ctrl-P", "all commands, themes"),
+            ("x", "revoke what was issued (operators)"),
             ("o", "sign out: the session is revoked"),
             ("q  Ctrl-C", "quit; the session is kept"),
         ),

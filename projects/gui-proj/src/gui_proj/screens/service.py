@@ -15,6 +15,8 @@ from gui_proj.widgets.top_bar import TopBar
 if TYPE_CHECKING:
     from gui_proj.app import GuiApp
 
+_ROOMY = 100
+
 
 class ServiceScreen(Screen[None]):
     """Top bar, banner, what the screen is about, footer."""
@@ -48,12 +50,20 @@ class ServiceScreen(Screen[None]):
         bar.heading = self.heading
         bar.place = urlsplit(self.gui.backend.app_url).netloc
         self.watch(self.gui, "connection", lambda value: setattr(bar, "connection", value))
-        self.watch(self.gui, "person", lambda value: setattr(bar, "person", value))
+        self.watch(self.gui, "person", lambda person: setattr(bar, "person", person.name if person else ""))
         self.watch(self.gui, "trouble", lambda line: self.query_one(Banner).say(line and f"▲ {line}"))
         self.fetch()
 
+    def on_resize(self) -> None:
+        """In a narrow terminal the keys of the screen need the room."""
+        self.query_one(Footer).show_command_palette = self.app.size.width >= _ROOMY
+
     def fetch(self) -> None:
         """Ask the services for what is shown."""
+
+    def outlives(self, reason: str) -> bool:  # noqa: ARG002 - for those that do
+        """Whether the screen stays although the session has ended, and leads to the sign-in by itself."""
+        return False
 
     def feed_moved(self, changed: dict[str, Shipment]) -> None:
         """These shipments changed a moment ago."""

@@ -27,6 +27,7 @@ class ShipmentScreen(ServiceScreen):
         Binding("n", "beside(1)", "Next"),
         Binding("p", "beside(-1)", "Previous"),
         Binding("r", "app.try_again", "Refresh", show=False),
+        Binding("x", "app.revoke", "Revoke", show=False),
         Binding("o", "app.sign_out", "Sign out", show=False),
         Binding("j", "scroll(1)", "Down", show=False),
         Binding("k", "scroll(-1)", "Up", show=False),
@@ -54,6 +55,7 @@ class ShipmentScreen(ServiceScreen):
 
     def on_resize(self) -> None:
         """Lines are cut to the width."""
+        super().on_resize()
         self.call_after_refresh(self._draw)
 
     def fetch(self) -> None:

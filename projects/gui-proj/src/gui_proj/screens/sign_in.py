@@ -104,14 +104,18 @@ class SignInScreen(Screen[None]):
         else:
             self.gui.signed_in()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is an address to copy, or there is not."""
+        return bool(self._address) if action == "copy" else super().check_action(action, parameters)
+
     def action_copy(self) -> None:
         """Put the address into the clipboard of the terminal (OSC 52), which also works over SSH."""
-        if self._address:
-            self.app.copy_to_clipboard(self._address)
-            self.notify("Copied, if your terminal allows it.", timeout=3)
+        self.app.copy_to_clipboard(self._address)
+        self.notify("Copied, if your terminal allows it.", timeout=3)
 
     def _show(self, code: DeviceCode) -> None:
         self._code, self._started, self._address = code, self.gui.now(), code.address_with_code
+        self.refresh_bindings()
         self._how("On your phone or any other device, open", code.address, f"and enter the code {code.user_code}")
         self.query_one(CodeTiles).show(code.user_code)
         self.query_one(QrCode).show(code.address_with_code)
@@ -121,11 +125,13 @@ class SignInScreen(Screen[None]):
 
     def _opened(self, address: str) -> None:
         self._address = address
+        self.refresh_bindings()
         self._how("Sign in with your browser; it comes back here by itself.\n\nNo window? Press c to copy the address.")
         self._say("Waiting for the browser … Press n for a code instead.")
 
     def _forget(self) -> None:
         self._code, self._address = None, ""
+        self.refresh_bindings()
         self.query_one(QrCode).show("")
         self.query_one(CodeTiles).show("")
         self.query_one("#code").display = False
@@ -138,7 +144,9 @@ class SignInScreen(Screen[None]):
             parts += [Content(""), Content.styled(address, "bold $text-primary"), Content("")]
         if after:
             parts.append(Content(after))
-        self.query_one("#how", Static).update(Content("\n").join(parts))
+        how = self.query_one("#how", Static)
+        how.update(Content("\n").join(parts))
+        how.display = bool(before)
         self.query_one("#code").display = bool(after)
 
     def _say(self, line: str, style: str = MUTED) -> None:
@@ -146,8 +154,8 @@ class SignInScreen(Screen[None]):
 
     def _count_down(self) -> None:
         left = self.query_one("#left", Static)
+        left.display = self._code is not None
         if self._code is None or self._started is None:
-            left.update("")
             return
         life = max(1.0, (self._code.expires_at - self._started).total_seconds())
         seconds = max(0.0, (self._code.expires_at - self.gui.now()).total_seconds())

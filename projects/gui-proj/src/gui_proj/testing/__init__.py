@@ -1,4 +1,4 @@
-"""For tests of the GUI and for its picture: a backend without a network, sample shipments, the board as an SVG."""
+"""For tests of the GUI and for its pictures: a backend without a network, sample shipments, screens as SVG."""
 
 from gui_proj.testing.fake_backend import FakeBackend
 from gui_proj.testing.reading import screen_text

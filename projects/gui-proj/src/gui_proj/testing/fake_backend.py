@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gui_proj.backend import BackendError, DeviceCode, FeedState, Refused, SignedOut
+from gui_proj.revocation import Guarded, Kind, Person, Report, own
 from gui_proj.shipments import Change, Entry, Page, Query, Shipment, Summary, Timeline
+
+_ERIN = Person("Erin Employee", "0195a3c0-0000-7000-8000-00000000e21a", "erin")
 
 
 class FakeBackend:
@@ -15,10 +18,12 @@ class FakeBackend:
 
     `session` - whether there is one. `trouble` - raised by every call while set (by `restore` only if
     `trouble_at_restore`). `approved` - set it to let the
-    device flow end. `calls` - the names of the methods called, in order.
+    device flow end. `operator` - whether it is an operator's. `guards` - who checks tokens; None: the bus is away.
+    `confirmed` - clear it to keep the answer of `end` waiting. `calls` - the names of the methods called, in order.
     """
 
     app_url = "http://127.0.0.1:8401"
+    client_id = "gui-proj"
 
     def __init__(
         self, shipments: Iterable[Shipment], *, now: Callable[[], datetime], session: bool = True, page_size: int = 200
@@ -31,6 +36,11 @@ class FakeBackend:
         self.approved = asyncio.Event()
         self.code_life = timedelta(minutes=10)
         self.codes = 0
+        self.operator = False
+        self.guards: tuple[Guarded, ...] | None = ()
+        self.confirmed = asyncio.Event()
+        self.confirmed.set()
+        self.ended: list[tuple[Kind, str]] = []
         self.calls: list[str] = []
         self._shipments = {shipment.id: shipment for shipment in shipments}
         self._entries: dict[str, list[Entry]] = {}
@@ -67,10 +77,25 @@ class FakeBackend:
         self.approved.clear()
         self.session = True
 
-    async def person(self) -> str:
+    async def person(self) -> Person:
         """Always the same."""
         self._call("person")
-        return "Erin Employee"
+        return _ERIN
+
+    async def operates(self) -> bool:
+        """Whether `operator` is set."""
+        return self.operator
+
+    async def end(self, kind: Kind, id_: str, *, wait: float) -> Report:  # noqa: ARG002 - `confirmed` is the wait
+        """Told by `guards`; who ends the own session is out at once."""
+        self._call("end")
+        self.ended.append((kind, id_))
+        if own(kind, id_, person=_ERIN, client_id=self.client_id):
+            self.revoke()
+        await self.confirmed.wait()
+        guards = self.guards
+        complete = guards is not None and all(guard.after_ms is not None for guard in guards)
+        return Report(kind, id_, None if guards is None else 7, complete, guards or ())
 
     async def shipments(self, query: Query, *, cursor: str | None = None) -> Page:
         """Newest first, `page_size` at a time; the cursor is the row to begin with."""

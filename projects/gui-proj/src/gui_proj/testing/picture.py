@@ -1,4 +1,4 @@
-"""The picture of the board in the README and the documentation: `python -m gui_proj.testing.picture FILE.svg`."""
+"""The pictures in the README and the documentation: `python -m gui_proj.testing.picture FOLDER`."""
 
 import asyncio
 import re
@@ -9,6 +9,7 @@ from random import Random
 import msgspec
 
 from gui_proj.app import GuiApp
+from gui_proj.revocation import Guarded
 from gui_proj.testing.fake_backend import FakeBackend
 from gui_proj.testing.sample import sample_backend
 
@@ -28,6 +29,26 @@ async def board_svg(*, size: tuple[int, int] = (132, 34), theme: str = "tokyo-ni
             await pilot.pause(0.28)
         await pilot.press("down", "down", "down")
         await pilot.pause(0.1)
+        return self_contained(app.export_screenshot(title="gui-proj"))
+
+
+async def revocation_svg(*, size: tuple[int, int] = (92, 16), theme: str = "tokyo-night") -> str:
+    """An operator has ended the access of a person, and sees who refuses it."""
+    backend = sample_backend(50)
+    backend.operator = True
+    backend.guards = tuple(
+        Guarded(name, f"0195a3c0-{number:04x}-7000-8000-{number * 7919:012x}", version, after)
+        for number, (name, version, after) in enumerate(
+            (("app-svc", "0.1.0", 2.9), ("app-svc", "0.1.0", 3.4), ("reports", "1.2.0", 4.1)), start=1
+        )
+    )
+    app = GuiApp(backend, theme=theme, now=backend.now)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.3)
+        await pilot.press("x", *"dan", "enter")
+        await pilot.pause(0.1)
+        await pilot.press("y")
+        await pilot.pause(0.3)
         return self_contained(app.export_screenshot(title="gui-proj"))
 
 
@@ -55,4 +76,5 @@ def _move(backend: FakeBackend, random: Random) -> None:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(asyncio.run(board_svg()), encoding="utf-8")
+    for name, draw in (("board", board_svg), ("revocation", revocation_svg)):
+        (Path(sys.argv[1]) / f"{name}.svg").write_text(asyncio.run(draw()), encoding="utf-8")

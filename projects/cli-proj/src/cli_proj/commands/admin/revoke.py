@@ -1,7 +1,6 @@
 """`admin revoke`: end what was issued, and see which services refuse it."""
 
-import enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -9,16 +8,7 @@ from cli_proj.commands.options import OutputOption
 from cli_proj.errors import ExitCode, malformed
 from cli_proj.output import Format, printable
 from cli_proj.workbench import Workbench, run, workbench
-
-
-class Kind(enum.StrEnum):
-    """What can be ended."""
-
-    TOKEN = "token"
-    GRANT = "grant"
-    SESSION = "session"
-    SUBJECT = "subject"
-    CLIENT = "client"
+from lib_two.admin import LONGEST_WAIT, Kind, Report
 
 
 def revoke(
@@ -26,7 +16,7 @@ def revoke(
     kind: Annotated[Kind, typer.Argument(help="One token, a grant, a sign-in, all of a person, all of a client.")],
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its jti, grant_id, sid, sub (or user name), or client_id.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the services that check tokens refuse it.")] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, max=30, help="Seconds to wait, at most.")] = 5,
+    timeout: Annotated[float, typer.Option(min=0.1, max=LONGEST_WAIT, help="Seconds to wait, at most.")] = 5,
     output: OutputOption = None,
 ) -> None:
     """End what was issued: tokens are refused everywhere, refresh tokens and sign-ins are void.
@@ -35,61 +25,41 @@ def revoke(
     applied the revocation; the exit code is 7 if one has not, or if the bus is away.
     """
     bench = workbench(context, output)
-    report = run(_revoke(bench, {"kind": kind.value, "id": id_, "wait": timeout if wait else 0}))
+    report = run(_revoke(bench, kind, id_, wait=timeout if wait else 0))
     if bench.output.format is Format.JSON:
-        bench.output.document(report)
+        bench.output.document(report.answer)
     elif bench.output.format is Format.JSONL:
-        bench.output.lines([report])
+        bench.output.lines([report.answer])
     else:
-        bench.output.say(f"The {kind.value} {printable(report['id'])} is revoked.")
+        bench.output.say(f"The {kind.value} {printable(report.id)} is revoked.")
         if wait:
             _show(bench, report)
-    if wait and not report["complete"]:
+    if wait and not report.complete:
         raise typer.Exit(ExitCode.AWAY)
 
 
-async def _revoke(bench: Workbench, wanted: dict[str, object]) -> dict[str, Any]:
+async def _revoke(bench: Workbench, kind: Kind, id_: str, *, wait: float) -> Report:
     import msgspec
 
-    address = f"{bench.settings.issuer.rstrip('/')}/admin/revocations"
+    from lib_two import admin
+
     async with bench.session() as session:
-        answer = await session.request(
-            "POST",
-            address,
-            content=msgspec.json.encode(wanted),
-            headers={"content-type": "application/json"},
-            timeout=40.0,
-        )
-    try:
-        report = msgspec.json.decode(answer.content)
-        msgspec.convert(report, _report())
-    except msgspec.MsgspecError as error:
-        raise malformed(address, str(error)) from error
-    told: dict[str, Any] = report
-    return told
+        try:
+            return await admin.revoke(session, kind, id_, wait=wait)
+        except msgspec.MsgspecError as error:
+            raise malformed(bench.settings.issuer, str(error)) from error
 
 
-def _report() -> type:
-    """What is read of the answer. The type is made here because msgspec is loaded late."""
-    import msgspec
-
-    service = msgspec.defstruct("service", [("name", str), ("id", str), ("version", str), ("after_ms", float | None)])
-    return msgspec.defstruct(
-        "report",
-        [("id", str), ("sequence", int | None), ("complete", bool), ("services", list[service])],  # type: ignore[valid-type]
-    )
-
-
-def _show(bench: Workbench, report: dict[str, Any]) -> None:
-    if report["sequence"] is None:
+def _show(bench: Workbench, report: Report) -> None:
+    if report.sequence is None:
         bench.output.say("The bus did not tell of it in time: nobody knows which services refuse it yet.")
         return
-    if not report["services"]:
+    if not report.services:
         bench.output.say("No service that checks tokens is on the bus.")
         return
     rows, styles = [], []
-    for service in report["services"]:
-        after = service["after_ms"]
-        rows.append((service["name"], service["version"], service["id"], "not yet" if after is None else f"{after} ms"))
-        styles.append("red" if after is None else "green")
+    for service in report.services:
+        after = "not yet" if service.after_ms is None else f"{service.after_ms} ms"
+        rows.append((service.name, service.version, service.id, after))
+        styles.append("red" if service.after_ms is None else "green")
     bench.output.table(("service", "version", "instance", "refused after"), rows, styles=styles, optional=("instance",))
