@@ -169,3 +169,16 @@ def test_operator_registers_a_client_whose_secret_works(installation: Installati
         process.terminate()
         process.communicate()
     assert "shop              disabled" in installation.run("clients", "list").stdout
+
+
+def test_a_server_at_rest_has_not_loaded_what_it_may_never_need() -> None:
+    program = (
+        "import sys, auth_svc.__main__, auth_svc.app, auth_svc.server, auth_svc.web, lib_one.http, lib_one.sql.sqlite;"
+        "auth_svc.web.Pages(issuer='http://127.0.0.1', csrf_key=b''); lib_one.http.guarded_client();"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert {"auth_svc.app", "sqlalchemy.dialects.sqlite", "httpx", "structlog"} <= loaded
+    unneeded = {"alembic", "httpcore", "jinja2", "psycopg", "pygments", "rich", "sqlalchemy.dialects.postgresql"}
+    assert loaded & unneeded == set()

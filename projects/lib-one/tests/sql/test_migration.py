@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, make_url, select, text
 
 from lib_one.sql import DatabaseUnavailableError, open_database, upgrade
 from lib_one.sql.inbox import inbox_table
@@ -78,6 +78,22 @@ async def test_upgrade_makes_the_tables_and_a_second_one_changes_nothing(empty_u
     assert await columns(empty_url, "inbox") == {column.name for column in inbox_table.columns}
     upgrade(empty_url, package=package(FIRST, SECOND.format(more="")))
     assert await columns(empty_url, "things") == {"id", "made_at", "name"}
+
+
+async def test_the_indexes_of_the_outbox_hold_only_what_is_looked_for(empty_url: str, package: Package) -> None:
+    upgrade(empty_url, package=package(FIRST))
+    kind = make_url(empty_url).get_backend_name()
+    query = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'outbox' AND sql LIKE 'CREATE INDEX%'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '% outbox_%'",
+    }[kind]
+    database = open_database(empty_url)
+    try:
+        found = dict(await database.read(lambda c: [(row[0], row[1]) for row in c.execute(text(query))]))
+    finally:
+        await database.close()
+    assert "sent_at IS NULL" in found["outbox_waiting"].partition("WHERE")[2]
+    assert "urgent" in found["outbox_revocations"].partition("WHERE")[2]
 
 
 async def test_a_migration_that_fails_leaves_everything_as_it_was(empty_url: str, package: Package) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth_svc.web.forms import Fields, PageProblem, read_fields
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _PACKAGE = Path(__file__).parent.parent
 _STYLE = (_PACKAGE / "static" / "style.css").read_bytes()
@@ -48,7 +51,6 @@ class Pages:
         self.path = urlsplit(issuer).path
         """Where the pages are on their host: the path of the issuer, `/auth` or nothing."""
         self._csrf_key = csrf_key
-        self._templates = _templates(issuer)
 
     def url(self, path: str) -> str:
         """The address of a page of ours, without the host. `path` is what its route says; other addresses stay."""
@@ -76,7 +78,7 @@ class Pages:
         fresh = visit is None
         if visit is None:
             visit = secrets.token_urlsafe(32)
-        html = self._templates.get_template(template).render(csrf=self._csrf(visit, request), **context)
+        html = _templates(self.issuer).get_template(template).render(csrf=self._csrf(visit, request), **context)
         response = HTMLResponse(html, status)
         self._protect(response, form_targets, framed=framed, scripted=scripted)
         if fresh:
@@ -192,8 +194,10 @@ def _url(prefix: str, path: str) -> str:
 
 
 @cache
-def _templates(issuer: str) -> Environment:
+def _templates(issuer: str) -> "Environment":
     """The templates of one issuer's pages; a process compiles each of them once."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 2 MB that no program asks for
+
     host, prefix = urlsplit(issuer)[1:3]
     templates = Environment(
         loader=FileSystemLoader(_PACKAGE / "templates"),

@@ -64,18 +64,41 @@ def guarded_client(
         transport: What carries the requests that passed instead of the network: an `httpx.MockTransport` in a test.
         resolve: What finds the addresses of a name instead of the system.
     """
-    # A connection serves one request: kept ones are found again by their address, and two hosts at one address have
-    # two certificates.
-    carrier = transport or AsyncHTTPTransport(
-        limits=Limits(max_connections=100, max_keepalive_connections=0), trust_env=False
-    )
     return AsyncClient(
-        transport=_Guard(carrier, resolve or _resolve, loopback=loopback, seconds=timeout, size_limit=size_limit),
+        transport=_Guard(
+            transport or _Network(), resolve or _resolve, loopback=loopback, seconds=timeout, size_limit=size_limit
+        ),
         timeout=Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
         headers={"accept-encoding": "identity"},
         follow_redirects=False,
         trust_env=False,
     )
+
+
+class _Network(AsyncBaseTransport):
+    """The network, got ready when something is asked: the certificates of all authorities take megabytes."""
+
+    def __init__(self) -> None:
+        self._making = asyncio.Lock()
+        self._carrier: AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send it."""
+        async with self._making:
+            if self._carrier is None:  # in a thread: reading the certificates would hold up everybody
+                self._carrier = await asyncio.to_thread(_carrier)
+        return await self._carrier.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._carrier is not None:
+            await self._carrier.aclose()
+
+
+def _carrier() -> AsyncHTTPTransport:
+    # A connection serves one request: kept ones are found again by their address, and two hosts at one address have
+    # two certificates.
+    return AsyncHTTPTransport(limits=Limits(max_connections=100, max_keepalive_connections=0), trust_env=False)
 
 
 class _Guard(AsyncBaseTransport):

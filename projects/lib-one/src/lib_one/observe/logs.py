@@ -15,11 +15,14 @@ from collections.abc import MutableMapping
 from typing import Any, cast
 
 import msgspec
-import structlog
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import FilteringBoundLogger, Processor
 
 from lib_one import trace
+from lib_one.imports import without
+
+with without("rich"):  # it draws tracebacks, and ours are plain
+    import structlog
+    from structlog.tracebacks import ExceptionDictTransformer
+    from structlog.typing import FilteringBoundLogger, Processor
 
 HIDDEN = "[hidden]"
 _SECRET_ENDINGS = (

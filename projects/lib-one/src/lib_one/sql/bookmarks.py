@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-import structlog
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from lib_one.bus import Bus, StreamState
+from lib_one.observe import get_logger
 from lib_one.sql.database import Database
 from lib_one.sql.outbox import bookmark_table as bookmark
 from lib_one.sql.outbox import outbox_table as outbox
 from lib_one.sql.prepared import Prepared
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _advance = Prepared(
     update(bookmark)

@@ -12,14 +12,14 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from lib_one.observe import get_logger
 from lib_one.sql.database import Unit, WorkFunction
 from lib_one.sql.errors import DatabaseUnavailableError, WorkAbortedError, as_exception
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_BATCH = 512
 """Units of work after which a transaction takes no more: the first of them waits, and a commit gets no cheaper."""

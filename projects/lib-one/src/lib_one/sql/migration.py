@@ -10,9 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from sqlalchemy import Connection, inspect, make_url, text
 
+from lib_one.imports import without
+from lib_one.observe import get_logger
 from lib_one.sql.inbox import inbox_table
 from lib_one.sql.outbox import metadata as outbox_metadata
 from lib_one.sql.outbox import outbox_table
@@ -20,7 +21,7 @@ from lib_one.sql.outbox import outbox_table
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def create_outbox(op: "Operations | Any") -> None:
@@ -109,9 +110,10 @@ def _current(connection: Connection) -> str | None:
 
 
 def _run(connection: Connection, versions: Path) -> None:
-    from alembic.migration import MigrationContext  # 10 MB that a database at its head never needs
-    from alembic.operations import Operations
-    from alembic.script import ScriptDirectory
+    with without("pygments"):  # for what writes new migrations
+        from alembic.migration import MigrationContext  # megabytes that a database at its head never needs
+        from alembic.operations import Operations
+        from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory(str(versions.parent), version_locations=[str(versions)])
 

@@ -32,19 +32,8 @@ outbox_table = Table(
     sqlite_autoincrement=True,
 )
 _waiting = outbox_table.c.sent_at.is_(None) & outbox_table.c.refused_at.is_(None)
-Index(
-    "outbox_waiting",
-    outbox_table.c.urgent,
-    outbox_table.c.position,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
-)
-Index(
-    "outbox_revocations",
-    outbox_table.c.recorded_at,
-    sqlite_where=outbox_table.c.urgent.is_(True),
-    postgresql_where=outbox_table.c.urgent.is_(True),
-)
+Index("outbox_waiting", outbox_table.c.urgent, outbox_table.c.position, sqlite_where=_waiting)
+Index("outbox_revocations", outbox_table.c.recorded_at, sqlite_where=outbox_table.c.urgent.is_(True))
 
 bookmark_table = Table(
     "outbox_bookmark",

@@ -11,15 +11,16 @@ from contextvars import copy_context
 from typing import Any, cast
 
 import psycopg
-import structlog
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from lib_one.observe import get_logger
 from lib_one.sql.database import UNIT_OPTION, Database, Unit, WorkFunction, keep_open
 from lib_one.sql.errors import DatabaseClosedError, DatabaseUnavailableError, WorkAbortedError, as_exception
+from lib_one.sql.outbox import outbox_table
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WORKERS = 8
 """Units of work at a time."""
@@ -44,6 +45,12 @@ _CONNECT: dict[str, Any] = {
 }
 _TIMEOUTS = "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 _READ_ONLY = f"{_TIMEOUTS} -c default_transaction_read_only=on"
+
+
+# The indexes of the outbox are partial here as well. The table says it for SQLite alone: whatever names a dialect loads
+# it, and that of PostgreSQL takes megabytes.
+for _index in outbox_table.indexes:
+    _index.dialect_options["postgresql"]["where"] = _index.dialect_options["sqlite"]["where"]
 
 
 def _lock_key(name: str) -> int:

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, select
 
 from lib_one.bus import After, Bus, Stored
 from lib_one.event import Event, Message, new_id
+from lib_one.observe import get_logger
 from lib_one.sql.database import Database
 from lib_one.sql.outbox import outbox_table as outbox
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EVERY = 0.9
 """Seconds between two heartbeats, at least."""

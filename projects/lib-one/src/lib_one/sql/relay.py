@@ -12,13 +12,12 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-import structlog
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from lib_one.bus import Bus, Stored
 from lib_one.errors import BusUnavailableError, MalformedEventError, SubjectError
 from lib_one.event import Event, Message, Now
-from lib_one.observe import Histogram
+from lib_one.observe import Histogram, get_logger
 from lib_one.sql.bookmarks import Bookmarks, advance
 from lib_one.sql.database import Database
 from lib_one.sql.errors import DatabaseError
@@ -26,7 +25,7 @@ from lib_one.sql.outbox import outbox_table as outbox
 from lib_one.sql.prepared import Prepared
 from lib_one.sql.pulse import Pulse
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH, URGENT_BATCH = 500, 200
 """Facts read and published at a time, and held in memory. Ordinary ones go to their stream as a whole; urgent ones go
