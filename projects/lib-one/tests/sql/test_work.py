@@ -221,6 +221,24 @@ async def test_on_commit_is_called_for_recorded_events_only(database: Database, 
     await eventually(lambda: calls == ["any", "urgent"])
 
 
+async def test_who_waits_for_a_revocation_has_a_turn_before_those_who_made_it(database: Database) -> None:
+    outbox = Outbox(source="/test", now=utc_now)
+    recorded = asyncio.Event()
+    database.on_commit(recorded.set, urgent=True)
+    order: list[str] = []
+
+    async def relay() -> None:
+        await recorded.wait()
+        order.append("relay")
+
+    async def revoke() -> None:
+        await database.work(lambda c: outbox.record(c, SessionRevoked(session_id="s", expires_at=utc_now())))
+        order.append("answer")
+
+    await asyncio.gather(relay(), revoke())
+    assert order == ["relay", "answer"]
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite"):

@@ -242,11 +242,16 @@ class GroupCommit:
                 log.warning("sqlite_waiter_gone", units=len(jobs))
 
     def _resolve(self, jobs: Sequence[_Job], urgent: bool, normal: bool) -> None:
-        """Answer the waiters; on the event loop, once per commit."""
-        for job in jobs:
-            if not job.future.done():
-                if job.error is None:
-                    job.future.set_result(job.value)
-                else:
-                    job.future.set_exception(job.error)
-        self._committed(urgent, normal)
+        """Answer the waiters; on the event loop, once per commit. Whoever waits for what was recorded is woken first.
+
+        That is the relay: behind the answers of a whole batch, a revocation would leave late.
+        """
+        try:
+            self._committed(urgent, normal)
+        finally:
+            for job in jobs:
+                if not job.future.done():
+                    if job.error is None:
+                        job.future.set_result(job.value)
+                    else:
+                        job.future.set_exception(job.error)
