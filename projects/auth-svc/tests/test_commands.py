@@ -113,6 +113,20 @@ def test_refused_command_is_one_line_and_exit_code_1(run: Run, arguments: tuple[
     assert done.stderr.count("\n") == 1
 
 
+def test_deleted_client_stays_deleted(run: Run) -> None:
+    assert run("clients", "disable", "simulator").exit_code == 0
+    assert run("clients", "disable", "simulator").stderr == "auth-svc: simulator is disabled already\n"
+    assert run("clients", "delete", "simulator").exit_code == 0
+    assert re.search(r"simulator +deleted ", run("clients", "list").stdout)
+    for verb in (["enable"], ["disable"], ["delete"], ["revoke"], ["secrets", "list"], ["secrets", "rotate"]):
+        done = run("clients", *verb, "simulator")
+        assert done.exit_code == 1, verb
+        assert done.stderr.startswith("auth-svc: simulator was deleted, for good"), verb
+    assert run("clients", "secrets", "remove", "simulator", "x").stderr.startswith("auth-svc: simulator was deleted")
+    taken = run("clients", "add", "simulator", "--name", "Another")
+    assert taken.stderr == "auth-svc: the client id simulator is taken\n"
+
+
 def test_operator_rotates_and_distrusts_keys(run: Run) -> None:
     before = run("keys", "list").stdout.splitlines()
     made = run("keys", "rotate").stdout.strip()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auth_svc.commands import fail, operate
+from auth_svc.commands import fail, known_client, operate
 
 if TYPE_CHECKING:
     from auth_svc.app import AuthService
@@ -54,8 +54,13 @@ def remove_secret(
     client_id: str, secret_id: Annotated[str, typer.Argument(help="As `clients secrets list` shows it.")]
 ) -> None:
     """Make a secret worthless at once. What was issued with it stays good: see `clients revoke`."""
-    if not operate(lambda app, connection: app.client_secrets.remove(connection, client_id, secret_id)):
-        fail(f"{client_id} has no secret {secret_id}: see `auth-svc clients secrets list {client_id}`")
+
+    def work(app: "AuthService", connection: "Connection") -> None:
+        _confidential(connection, client_id)
+        if not app.client_secrets.remove(connection, client_id, secret_id):
+            fail(f"{client_id} has no secret {secret_id}: see `auth-svc clients secrets list {client_id}`")
+
+    operate(work)
     typer.echo(f"The secret {secret_id} of {client_id} is removed.")
 
 
@@ -98,11 +103,7 @@ def remove_invitation(token_id: Annotated[str, typer.Argument(help="As `clients 
 
 
 def _confidential(connection: "Connection", client_id: str) -> "Client":
-    from auth_svc.clients import find
-
-    client = find(connection, client_id)
-    if client is None:
-        fail(f"no client has the id {client_id}")
+    client = known_client(connection, client_id)
     if not client.token_endpoint_auth_method.startswith("client_secret_"):
         fail(f"{client_id} has no secrets: it is registered for {client.token_endpoint_auth_method}")
     return client

@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from auth_svc.app import AuthService
+    from auth_svc.clients import Client
     from auth_svc.db import Connection
     from auth_svc.settings import Settings
     from auth_svc.users import User
@@ -102,6 +103,18 @@ def operate[T](work: "Callable[[AuthService, Connection], T]") -> T:
 # --- clients --------------------------------------------------------------------------------------------------------
 
 
+def known_client(connection: "Connection", client_id: str) -> "Client":
+    """The client with this id. A deleted one is there to keep its id from being given again, and for nothing else."""
+    from auth_svc.clients import find
+
+    client = find(connection, client_id)
+    if client is None:
+        fail(f"no client has the id {client_id}: see `auth-svc clients list`")
+    if client.deleted:
+        fail(f"{client_id} was deleted, for good: register another client with `auth-svc clients add`")
+    return client
+
+
 @clients.command("add")
 def add_client(
     client_id: Annotated[str, typer.Argument(help="1 to 128 letters, digits, '-' or '_'.")],
@@ -146,15 +159,22 @@ def list_clients() -> None:
     from auth_svc.clients import everyone
 
     for client in operate(lambda _app, connection: everyone(connection)):
-        kind = "disabled" if client.disabled else "confidential" if client.confidential else "public"
+        kind = "confidential" if client.confidential else "public"
+        if client.disabled:
+            kind = "deleted" if client.deleted else "disabled"
         typer.echo(f"{client.client_id:<16}  {kind:<12}  {','.join(client.grant_types)}  {' '.join(client.scopes)}")
 
 
 @clients.command("disable")
 def disable_client(client_id: str) -> None:
     """Refuse a client from now on, and end all that was issued to it."""
-    if not operate(lambda app, connection: app.revocation.disable_client(connection, client_id)):
-        fail(f"no enabled client has the id {client_id}")
+
+    def work(app: "AuthService", connection: "Connection") -> None:
+        known_client(connection, client_id)
+        if not app.revocation.disable_client(connection, client_id):
+            fail(f"{client_id} is disabled already")
+
+    operate(work)
     typer.echo(f"{client_id} is disabled.")
 
 
@@ -163,8 +183,12 @@ def enable_client(client_id: str) -> None:
     """Let a disabled client ask again. What was revoked stays revoked."""
     from auth_svc.clients import enable
 
-    if not operate(lambda _app, connection: enable(connection, client_id)):
-        fail(f"no disabled client has the id {client_id}")
+    def work(_app: "AuthService", connection: "Connection") -> None:
+        known_client(connection, client_id)
+        if not enable(connection, client_id):
+            fail(f"{client_id} is not disabled")
+
+    operate(work)
     typer.echo(f"{client_id} is enabled.")
 
 
@@ -173,11 +197,11 @@ def delete_registered_client(client_id: str) -> None:
     """End a client's registration and all that was issued to it. Its id is never given again."""
     from auth_svc.registration import delete_client
 
-    def work(app: "AuthService", connection: "Connection") -> bool:
-        return delete_client(connection, client_id, ledger=app.ledger, revocation=app.revocation)
+    def work(app: "AuthService", connection: "Connection") -> None:
+        known_client(connection, client_id)
+        delete_client(connection, client_id, ledger=app.ledger, revocation=app.revocation)
 
-    if not operate(work):
-        fail(f"no enabled client has the id {client_id}")
+    operate(work)
     typer.echo(f"{client_id} is deleted.")
 
 
@@ -185,16 +209,11 @@ def delete_registered_client(client_id: str) -> None:
 def revoke_client(client_id: str) -> None:
     """End all that was issued to a client up to now; it may ask again at once."""
 
-    def work(app: "AuthService", connection: "Connection") -> bool:
-        from auth_svc.clients import find
+    def work(app: "AuthService", connection: "Connection") -> None:
+        known_client(connection, client_id)
+        app.revocation.revoke_client(connection, client_id)
 
-        known = find(connection, client_id) is not None
-        if known:
-            app.revocation.revoke_client(connection, client_id)
-        return known
-
-    if not operate(work):
-        fail(f"no client has the id {client_id}")
+    operate(work)
     typer.echo(f"All that was issued to {client_id} is revoked.")
 
 

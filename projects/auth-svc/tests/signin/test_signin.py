@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,31 @@ async def test_confirming_oneself_keeps_the_session_id(person: Any, house: Any) 
     first, second = await house.events("SessionStarted")
     assert first.data.session_id == second.data.session_id
     assert await house.events("SessionRevoked") == []
+
+
+async def test_sign_in_within_the_second_of_a_revocation_gives_tokens_that_are_good(
+    person: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`iat` has whole seconds (RFC 7519 section 2), so a token of that second would count as issued before."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+        house.clock.advance(timedelta(seconds=seconds))
+
+    monkeypatch.setattr("auth_svc.signin.beginning.sleep", wait)
+    before = (await person.redeem(await person.code("clara"))).json()["access_token"]
+    assert waited == []
+    clara = house.claims(before)["sub"]
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_subject(c, clara))
+    house.clock.advance(timedelta(milliseconds=1))
+    after = (await person.redeem(await person.code("clara"))).json()["access_token"]
+    assert len(waited) == 1
+    assert await house.active(after)
+    assert not await house.active(before)
+    (fact,) = await house.events("SubjectRevoked")
+    issued = {token: datetime.fromtimestamp(house.claims(token)["iat"], UTC) for token in (before, after)}
+    assert issued[before] <= fact.data.not_before < issued[after]  # as every resource server compares
 
 
 async def test_session_ends_after_twelve_hours(person: Any, house: Any) -> None:

@@ -58,7 +58,7 @@ def test_every_check_is_shown_and_a_bad_one_ends_with_7(program: Program, servic
     service.ready |= {
         "bus": {"ok": False},
         "outbox": {"ok": True, "pending": 12},
-        "revocation": {"ok": False, "state": "STALE", "lag": None},
+        "revocation": {"ok": False, "state": "STALE", "stream": "2026-11-21T10:00:00Z", "lag": None},
         "timeline": {"ok": True},
     }
     done = program.run("status")

@@ -21,7 +21,7 @@ from auth_svc.clients.registration import (
 )
 from auth_svc.clients.secrets import ClientSecrets, Secret, TooManySecretsError
 from auth_svc.clients.sectors import fetched_sector_problem, sector_of
-from auth_svc.clients.store import UNSEEN_FOR, Client, Clients, disable, enable, everyone, find, forget_expired
+from auth_svc.clients.store import UNSEEN_FOR, Client, Clients, delete, disable, enable, everyone, find, forget_expired
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
@@ -45,6 +45,7 @@ __all__ = [
     "RegistrationError",
     "Secret",
     "TooManySecretsError",
+    "delete",
     "disable",
     "enable",
     "everyone",

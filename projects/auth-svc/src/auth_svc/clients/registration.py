@@ -140,7 +140,8 @@ class ClientRegistration:
         if known is None:
             self.add(connection, new)
             return False
-        if msgspec.structs.replace(client, disabled=known.disabled, secrets=known.secrets) != known:
+        kept = {"disabled": known.disabled, "deleted": known.deleted, "secrets": known.secrets}
+        if msgspec.structs.replace(client, **kept) != known:
             store.change(connection, client)
         now, hashed = self._ledger.now(), self._hash(new)
         # One of several is enough: an operator may be in the middle of changing it.

@@ -23,6 +23,7 @@ clients = Table(
     Column("metadata", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
+    Column("deleted_at", Instant, nullable=True),
 )
 
 used_assertions = Table(
@@ -43,6 +44,8 @@ class Client(ClientMetadata, frozen=True, kw_only=True):
     secrets: tuple[Secret, ...] = ()
     """Of those registered for a secret; expired ones may be among them."""
     disabled: bool = False
+    deleted: bool = False
+    """For good; a deleted one is disabled as well."""
 
 
 _decode = msgspec.json.Decoder(ClientMetadata).decode
@@ -80,9 +83,16 @@ def disable(connection: Connection, client_id: str, at: datetime) -> bool:
 
 
 def enable(connection: Connection, client_id: str) -> bool:
-    """Let a disabled client ask again; False if there is no such client, or it was not disabled."""
-    statement = update(clients).where(clients.c.client_id == client_id, clients.c.disabled_at.is_not(None))
+    """Let a disabled client ask again; False if there is no such client, or it was not disabled, or was deleted."""
+    disabled = clients.c.disabled_at.is_not(None), clients.c.deleted_at.is_(None)
+    statement = update(clients).where(clients.c.client_id == client_id, *disabled)
     return connection.execute(statement.values(disabled_at=None)).rowcount == 1
+
+
+def delete(connection: Connection, client_id: str, at: datetime) -> bool:
+    """Note that a client was deleted: its id is never given again. False if there is no such client, or it was."""
+    statement = update(clients).where(clients.c.client_id == client_id, clients.c.deleted_at.is_(None))
+    return connection.execute(statement.values(deleted_at=at)).rowcount == 1
 
 
 def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: datetime) -> bool:
@@ -156,5 +166,6 @@ def _client(connection: Connection, row: Row[tuple[object, ...]]) -> Client:
         client_id=row.client_id,
         secrets=secrets.of_client(connection, row.client_id) if with_secret else (),
         disabled=row.disabled_at is not None,
+        deleted=row.deleted_at is not None,
         **msgspec.structs.asdict(known),
     )

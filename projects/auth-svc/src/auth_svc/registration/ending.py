@@ -1,5 +1,6 @@
 """The end of a registration."""
 
+from auth_svc import clients
 from auth_svc.db import Connection, Ledger
 from auth_svc.registration import store
 from auth_svc.revocation import Revocation
@@ -7,12 +8,13 @@ from lib_one.contracts.auth import ClientDeleted
 
 
 def delete_client(connection: Connection, client_id: str, *, ledger: Ledger, revocation: Revocation) -> bool:
-    """End a registration and all that was issued (RFC 7592 section 2.3); False if it is not there or was disabled.
+    """End a registration and all that was issued (RFC 7592 section 2.3); False if it is not there or was deleted.
 
-    The row stays, disabled: the id is never given again.
+    The row stays: the id is never given again.
     """
-    if not revocation.disable_client(connection, client_id):
+    if not clients.delete(connection, client_id, ledger.now()):
         return False
+    revocation.disable_client(connection, client_id)
     store.forget(connection, client_id)
     ledger.outbox.record(connection, ClientDeleted(client_id=client_id))
     return True

@@ -1,12 +1,15 @@
 """The beginning of a sign-in: a session in this browser, whoever asked for it."""
 
+import math
 import secrets
+from asyncio import sleep
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from auth_svc import users
 from auth_svc.db import Connection, Ledger
 from auth_svc.revocation import Revocation
 from auth_svc.signin import store
@@ -30,17 +33,23 @@ class Sessions:
         """Start a session for the person whose id `proven` returns, in one unit of work with what that writes.
 
         Returns the answer that brings the browser its cookie and sends it on to `path`. What `proven` raises comes out,
-        and nothing has happened then.
+        and nothing has happened then. Within the second in which all that the person had was revoked, it takes the
+        rest of that second.
         """
         secret = secrets.token_urlsafe(32)
         old = self._pages.cookie(request, SESSION)
-        await self._ledger.database.work(lambda c: self._start(c, proven(c), secret=secret, old=old))
+        too_soon = await self._ledger.database.work(lambda c: self._start(c, proven(c), secret=secret, old=old))
+        if too_soon:
+            await sleep(too_soon)
         response = self._pages.see(path)
         self._pages.set_cookie(response, SESSION, secret, life=self._life)
         return response
 
-    def _start(self, connection: Connection, user_id: str, *, secret: str, old: str | None) -> None:
-        """Begin the session. The cookie of before is void: one's own session gets a new secret, another's ends."""
+    def _start(self, connection: Connection, user_id: str, *, secret: str, old: str | None) -> float:
+        """Begin the session. The cookie of before is void: one's own session gets a new secret, another's ends.
+
+        Returns the seconds that the browser is to wait for it.
+        """
         now = self._ledger.now()
         before = None if old is None else store.find_session(connection, old, now=now)
         same = before is not None and before.user.user_id == user_id
@@ -60,3 +69,12 @@ class Sessions:
         self._ledger.outbox.record(
             connection, SessionStarted(session_id=session.session_id, user_id=user_id, methods=PASSWORD)
         )
+        person = users.find(connection, user_id)
+        return 0 if person is None else _until_told_apart(person.sign_in_again_at, now)
+
+
+def _until_told_apart(revoked_at: datetime | None, now: datetime) -> float:
+    """Seconds until a token is known by its `iat` (whole seconds) to have been issued after a revocation."""
+    if revoked_at is None:
+        return 0
+    return max(0.0, math.floor(revoked_at.timestamp()) + 1 - now.timestamp())

@@ -127,9 +127,9 @@ def _show(bench: Workbench, services: "Sequence[Health]", processes: "Sequence[H
             ok = check.get("ok") is True
             if ok and health.address and health.service in on_the_bus:
                 continue  # its process tells it, and more
-            # What has parts of its own is for programs: --json has it.
-            plain = {key: value for key, value in check.items() if key != "ok" and not isinstance(value, dict | list)}
-            facts = ", ".join(_fact(key, value) for key, value in plain.items())
+            # What has parts of its own is for programs, and so is when a stream was made: --json has it.
+            plain = {key: value for key, value in check.items() if key not in {"ok", "stream"}}
+            facts = ", ".join(_fact(key, value) for key, value in plain.items() if not isinstance(value, dict | list))
             rows.append(("", name, "ok" if ok else "NOT OK", facts))
             styles.append("" if ok else "red")
     bench.output.table(("service", "part", "state", "detail"), rows, styles=styles)
