@@ -1,18 +1,26 @@
-"""Three nodes, every stream on all of them, TLS between all: what was acknowledged outlives the node that took it."""
+"""Three nodes, every stream on all of them, TLS between all: what was acknowledged outlives the node that took it, and
+the door is one, whichever node it is opened and shut by.
+"""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, make_url, select
 
 from lib_one.bus import Delivery
 from lib_one.contracts.shipping import Place, ShipmentScanned
+from lib_one.errors import BusUnavailableError
 from lib_one.event import Event, decode, new_id, utc_now
 from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection, bus_checks
+from lib_one.nats.callout import Admission, Callout, Shown
+from lib_one.nats.doorkeeper import Connected, Doorkeeper
+from lib_one.nats.guest import Guest
 from lib_one.nats.session import Session
 from lib_one.nats.tail import Tail
 from lib_one.sql import Database, Inbox, Outbox, Relay, open_database
@@ -22,6 +30,8 @@ from lib_one.sql.sqlite import migrating
 from lib_one.testing import eventually, in_background
 from lib_one.testing.cluster import NatsCluster, nats_cluster
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PATIENCE = 120.0
 """Seconds for a cluster on a busy machine to agree on a leader; it takes about five on an idle one."""
 
@@ -29,13 +39,20 @@ _metadata = MetaData()
 _effects = Table("effects", _metadata, Column("scan_id", Text, nullable=False))
 
 
-@pytest.fixture
-async def cluster() -> AsyncIterator[NatsCluster]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nodes() -> AsyncIterator[NatsCluster]:
     async with nats_cluster() as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def cluster(nodes: NatsCluster) -> NatsCluster:
+    """Three nodes that run; a test may have killed one."""
+    await nodes.start_all()
+    return nodes
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     url = f"sqlite:///{tmp_path / 'test.db'}"
     with migrating(make_url(url)) as connection:
@@ -46,8 +63,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def connected(cluster: NatsCluster, name: str) -> NatsConnection:
-    connection = NatsConnection(cluster.url, name=name, nkey_seed=cluster.seed(name), ca_file=cluster.ca_file)
+async def connected(cluster: NatsCluster, name: str, *, url: str | None = None) -> NatsConnection:
+    connection = NatsConnection(url or cluster.url, name=name, nkey_seed=cluster.seed(name), ca_file=cluster.ca_file)
     await connection.start()
     assert await connection.wait_connected(PATIENCE)
     return connection
@@ -109,6 +126,75 @@ async def test_nothing_is_lost_or_doubled_when_the_leader_is_killed_under_load(
     assert Counter(event.data.scan_id for event in stored) == Counter(recorded)
     assert Counter(await _done(database)) == Counter(recorded)
     for connection in (publishing, reading, looking):
+        await connection.close()
+
+
+async def test_guest_of_one_node_is_admitted_and_put_out_by_processes_at_the_others(
+    cluster: NatsCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a WebSocket with TLS, and with what was made of the node's nonce."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(cluster.ca_file))
+    asked = await connected(cluster, "auth-svc", url=cluster.node_url("nats-1"))
+    keeping = await connected(cluster, "door-keeper", url=cluster.node_url("nats-2"))
+    telling = await connected(cluster, "app-svc", url=cluster.node_url("nats-1"))
+    here: dict[str, Connected] = {}
+
+    async def decide(shown: Shown) -> Admission | str:
+        if not shown.nonce or shown.signed != f"made of {shown.nonce}":
+            return "nothing was made of the nonce"
+        return Admission(
+            name=shown.auth_token,
+            publish=(),
+            subscribe=("live.shipments.>",),
+            expires_at=int(utc_now().timestamp()) + 3600,
+        )
+
+    def gone(who: Connected) -> None:
+        for name in [name for name, one in here.items() if one == who]:
+            del here[name]
+
+    async def enter() -> tuple[str, Guest] | None:
+        token, guest = new_id(), Guest()
+        try:
+            await guest.enter(
+                cluster.websocket_url("nats-3"),
+                token=token,
+                subjects=["live.shipments.>"],
+                sign=lambda nonce: f"made of {nonce}",
+            )
+        except BusUnavailableError:  # nobody keeps the door yet
+            await guest.close()
+            return None
+        return token, guest
+
+    async def hears() -> bool:
+        await (await telling.session()).publish("live.shipments.place", b"")
+        with contextlib.suppress(BusUnavailableError):  # silent: what it listens to is not known everywhere yet
+            return (await stays.next(1.0)).subject == "live.shipments.place"
+        return False
+
+    callout = Callout(
+        asked,
+        issuer_seed=cluster.seed("door-issuer"),
+        curve_seed=cluster.seed("door-curve"),
+        decide=decide,
+        now=utc_now,
+    )
+    doorkeeper = Doorkeeper(keeping, came=lambda who, name: here.update({name: who}), gone=gone)
+    async with in_background(callout.run()), in_background(doorkeeper.run()):
+        entered = [await eventually(enter, PATIENCE, interval=0.1) for _ in range(2)]
+        assert entered[0] is not None
+        assert entered[1] is not None
+        (token, leaves), (other, stays) = entered
+        await eventually(lambda: {token, other} <= here.keys(), PATIENCE)
+        doorkeeper.kick(here[token])
+        with pytest.raises(BusUnavailableError, match="has ended"):
+            await leaves.next(PATIENCE)
+        await eventually(lambda: token not in here, PATIENCE)
+        await eventually(hears, PATIENCE)
+        for guest in (leaves, stays):
+            await guest.close()
+    for connection in (asked, keeping, telling):
         await connection.close()
 
 

@@ -26,13 +26,21 @@ class NatsCluster:
         self.ca_file = authority.file
         """The authority behind the nodes' certificates."""
         self._tls = Tls(str(certificate), str(key), str(authority.file))
-        self._ports = {name: (free_port(), free_port()) for name in NAMES}
+        self._ports = {name: (free_port(), free_port(), free_port()) for name in NAMES}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     @property
     def url(self) -> str:
         """The addresses of all nodes, as a service gets them."""
-        return ",".join(f"tls://127.0.0.1:{port}" for port, _ in self._ports.values())
+        return ",".join(self.node_url(name) for name in NAMES)
+
+    def node_url(self, name: str) -> str:
+        """The address of one node."""
+        return f"tls://127.0.0.1:{self._ports[name][0]}"
+
+    def websocket_url(self, name: str) -> str:
+        """The address of one node for clients behind firewalls."""
+        return f"wss://127.0.0.1:{self._ports[name][2]}"
 
     def seed(self, user: str) -> str:
         """The nkey seed of a user: `auth-svc`, `app-svc`, `operator`, `system`."""
@@ -40,7 +48,7 @@ class NatsCluster:
 
     async def start(self, name: str) -> None:
         """Start a node, and wait until it takes connections."""
-        port, inside = self._ports[name]
+        port, inside, websocket = self._ports[name]
         node = Node(
             name,
             listen=f"127.0.0.1:{port}",
@@ -48,7 +56,8 @@ class NatsCluster:
             keys=self._keys.public(),
             tls=self._tls,
             cluster_listen=f"127.0.0.1:{inside}",
-            routes=tuple(f"127.0.0.1:{inside}" for _, inside in self._ports.values()),
+            routes=tuple(f"127.0.0.1:{inside}" for _, inside, _ in self._ports.values()),
+            websocket_listen=f"127.0.0.1:{websocket}",
         )
         file = self._folder / f"{name}.conf"
         file.write_text(configuration(node, made_by="for a test"))
@@ -60,6 +69,10 @@ class NatsCluster:
         while not await answers("127.0.0.1", port):
             assert process.returncode is None, "nats-server ended at once"  # noqa: S101 - this is for tests
             await asyncio.sleep(0.05)
+
+    async def start_all(self) -> None:
+        """Start every node that does not run."""
+        await asyncio.gather(*(self.start(name) for name in NAMES if name not in self._processes))
 
     async def kill(self, name: str) -> None:
         """Kill a node, as a crash would."""
@@ -79,7 +92,7 @@ async def nats_cluster() -> AsyncIterator[NatsCluster]:
     with tempfile.TemporaryDirectory(prefix="nats-") as folder:
         cluster = NatsCluster(Path(folder))
         try:
-            await asyncio.gather(*(cluster.start(name) for name in NAMES))
+            await cluster.start_all()
             yield cluster
         finally:
             await cluster.kill_all()
