@@ -381,6 +381,7 @@ def _below[T: type[Any]](cls: T) -> list[T]:
 NEXT = {
     "unknown_stream": "Ask for the list of your streams (`GET /ssf/streams`), or make one.",
     "stream_exists": "Change your stream with PATCH or PUT, or delete it first.",
+    "unknown_webhook": "Ask for the list of the webhooks (`GET /admin/webhooks`).",
     "invalid_request": "Mend the request; `error_description` says what is wrong with it.",
     "invalid_client_metadata": "Compare with [what may be registered](http-auth-svc.md#registration). The log of "
     "auth-svc names the member.",

@@ -12,6 +12,7 @@ from auth_svc.db import metadata
 from lib_one.sql import upgrade
 from lib_one.sql.outbox import metadata as outbox_metadata
 from lib_one.testing.databases import fresh_database
+from lib_one.webhooks.store import metadata as webhook_metadata
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -19,7 +20,7 @@ def test_migrations_and_stores_agree(kind: str, tmp_path: Path, request: pytest.
     with fresh_database(kind, tmp_path, lambda: request.getfixturevalue("postgres")) as url:
         upgrade(url, package="auth_svc")
         expected = MetaData()
-        for table in [*metadata.sorted_tables, *outbox_metadata.sorted_tables]:
+        for table in [*metadata.sorted_tables, *outbox_metadata.sorted_tables, *webhook_metadata.sorted_tables]:
             table.to_metadata(expected)
         engine = create_engine(url)
         try:

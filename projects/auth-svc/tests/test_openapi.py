@@ -176,6 +176,10 @@ class Known:
     receivers: tuple[str, str]
     """Access tokens of receivers of signals: one that has a stream, and one that has none yet."""
     stream_id: str
+    operator: str
+    """An access token of an operator."""
+    webhook: str
+    """The id of one that there is."""
 
     @property
     def tokens(self) -> list[str]:
@@ -222,6 +226,7 @@ class Known:
         refresh = {"grant_type": "refresh_token", "refresh_token": self.shop["refresh_token"]}
         reader, beginner = map(bearer, self.receivers)
         which = {"stream_id": self.stream_id}
+        operator, webhook = bearer(self.operator), {"id": self.webhook}
         subject = which | {"subject": {"format": "iss_sub", "iss": ISSUER, "sub": "nobody"}}
         return {
             "POST /ssf/streams": [{"headers": beginner, "body": {"events_requested": ["urn:unknown"]}}],
@@ -234,6 +239,13 @@ class Known:
             "POST /ssf/subjects:remove": [{"headers": reader, "body": subject}],
             "POST /ssf/verify": [{"headers": reader, "body": which}],
             "POST /ssf/poll": [{"headers": reader, "body": {"maxEvents": 1}}],
+            "POST /admin/webhooks": [
+                {"headers": operator, "body": {"url": "https://rp.example/hook", "types": ["user.*"]}}
+            ],
+            "GET /admin/webhooks": [{"headers": operator, "query": query} for query in ({}, webhook)],
+            "PATCH /admin/webhooks": [{"headers": operator, "query": webhook, "body": {"description": "A webhook"}}],
+            "POST /admin/webhooks/secret": [{"headers": operator, "query": webhook, "body": {"overlap_hours": 1}}],
+            "GET /admin/webhooks/deliveries": [{"headers": operator, "query": webhook}],
             "POST /token": [
                 {"headers": till, "body": {"grant_type": "client_credentials", "scope": "shipments:read"}},
                 {"headers": till, "body": exchange},
@@ -272,7 +284,11 @@ def known(living: Any) -> Known:
     stream = run(house.http.post("/ssf/streams", json={}, headers=bearer(intranet))).json()
     registered = run(house.http.post("/client_registration", json={"redirect_uris": [LOOPBACK]})).json()
     clara, shop = run(house.tokens()), run(house.tokens(client="web"))
-    return Known(house, run, clara, shop, desk, till, registered, (intranet, extranet), stream["stream_id"])
+    operator = run(house.tokens("dan", scope="admin"))["access_token"]
+    wanted = {"url": "https://rp.example/hook", "types": ["client.*"]}
+    webhook = run(house.http.post("/admin/webhooks", json=wanted, headers=bearer(operator))).json()["id"]
+    receivers, stream_id = (intranet, extranet), stream["stream_id"]
+    return Known(house, run, clara, shop, desk, till, registered, receivers, stream_id, operator, webhook)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -8,17 +8,26 @@ from lib_one.nats.figures import add_bus
 from lib_one.observe import CONTENT_TYPE, Metrics, Traffic, gauge
 from lib_one.sql import Relay
 from lib_one.sql.figures import add_database, add_outbox
+from lib_one.webhooks import WebhookRoom, add_webhooks
 
 CHECKS = gauge("password_checks_under_way", "Passwords that are checked or wait for it.")
 CHECKS_LIMIT = gauge("password_checks_limit", "How many may be at a time: one more is answered 503.")
 
 
-def metrics(ledger: Ledger, relay: Relay, traffic: Traffic, passwords: Passwords, bus: JetStreamBus | None) -> Metrics:
+def metrics(
+    ledger: Ledger,
+    relay: Relay,
+    traffic: Traffic,
+    passwords: Passwords,
+    webhooks: WebhookRoom,
+    bus: JetStreamBus | None,
+) -> Metrics:
     """What this process tells; `bus` is NATS, where it has that."""
     found = Metrics()
     traffic.add_to(found)
     add_outbox(found, relay, now=ledger.now)
     add_database(found, ledger.database)
+    add_webhooks(found, ledger.database, webhooks.worker)
     if bus is not None:
         add_bus(found, bus)
     found.add(CHECKS, lambda: passwords.under_way)

@@ -18,6 +18,7 @@ from auth_svc import (
     token,
 )
 from auth_svc.housekeeping import Sweeper
+from lib_one import webhooks
 
 SWEEPERS: Final[tuple[Sweeper, ...]] = (
     clients.forget_expired,
@@ -33,4 +34,5 @@ SWEEPERS: Final[tuple[Sweeper, ...]] = (
     relying_parties.forget_expired,
     token.forget_expired,
     signals.forget_expired,
+    webhooks.forget_expired,
 )

@@ -13,7 +13,7 @@ import auth_svc.app  # noqa: F401 - every table
 from auth_svc.db import Ledger
 from auth_svc.deliveries import Deliveries, DeliveryWorker, Message
 from auth_svc.deliveries.store import deliveries as table
-from auth_svc.deliveries.worker import SHARE
+from lib_one.courier import SHARE
 from lib_one.http import ConnectError, MockTransport, Request, Response, client
 from lib_one.sql import Outbox, open_database, upgrade
 from lib_one.sql.outbox import outbox_table

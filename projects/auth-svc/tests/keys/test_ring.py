@@ -87,7 +87,7 @@ def test_base64url_is_read_strictly_rfc7515_2(text: str) -> None:
 
 
 def test_sealed_value_opens_for_its_purpose_only() -> None:
-    secret = SecretKey(b"k" * 32)
+    secret = SecretKey(b"k" * 32, service="auth-svc")
     sealed = secret.seal(b"plain", purpose="a")
     assert secret.unseal(sealed, purpose="a") == b"plain"
     with pytest.raises(SecretKeyError):

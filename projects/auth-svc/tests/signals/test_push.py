@@ -1,9 +1,7 @@
 """Signals are pushed (RFC 8935), to a receiver that really listens."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +16,7 @@ from auth_svc.signals import depths, of_client
 from auth_svc.testing import House, running_house
 from lib_one.http import ASGITransport, Response, guarded_client
 from lib_one.http import client as http_client
-from lib_one.testing import Clock, FakeWeb, RecordingBus, eventually
+from lib_one.testing import Clock, FakeWeb, Listener, RecordingBus, eventually, listening
 
 type Receiver = Any
 """See conftest."""
@@ -28,34 +26,10 @@ EVENTS = ["https://schemas.openid.net/secevent/caep/event-type/session-revoked"]
 PUSHED = {"method": "urn:ietf:rfc:8935", "endpoint_url": WHERE}
 
 
-@dataclass
-class Listener:
-    """A server that takes pushes. Each answer that is prepared is given once; else it says 202."""
-
-    answers: list[tuple[int, bytes]] = field(default_factory=list)
-    arrived: list[tuple[dict[str, str], str]] = field(default_factory=list)
-    url: str = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """HTTP, as far as it is needed here."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers["content-length"]))
-        self.arrived.append((headers | {"request": head[0]}, body.decode()))
-        status, answer = self.answers.pop(0) if self.answers else (202, b"")
-        writer.write(
-            b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(answer)) + answer
-        )
-        await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
 async def listener() -> AsyncIterator[Listener]:
-    listening = Listener()
-    async with await asyncio.start_server(listening.serve, "127.0.0.1", 0) as server:
-        listening.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events?of=intranet"
-        yield listening
+    async with listening() as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -70,7 +44,7 @@ async def house(settings: Settings, clock: Clock) -> AsyncIterator[House]:
 async def test_two_misses_and_everything_arrives_in_order_2(
     house: House, intranet: Receiver, listener: Listener, revoke: Callable[..., Any]
 ) -> None:
-    listener.answers = [(503, b""), (503, b"")]
+    listener.answers = [Response(503), Response(503)]
     made = await intranet.stream(push_to=listener.url, delivery={"authorization_header": "Bearer of-the-intranet"})
     assert made["delivery"] == {"method": "urn:ietf:rfc:8935", "endpoint_url": listener.url}
     for _ in range(3):
@@ -82,14 +56,15 @@ async def test_two_misses_and_everything_arrives_in_order_2(
     house.clock.advance(timedelta(seconds=10))
     await eventually(lambda: _waiting(house, 0))
     keys = KeySet.import_key_set((await house.http.get("/jwks")).json())
-    verified = [jws.deserialize_compact(token.encode(), keys, algorithms=["RS256"]) for _, token in listener.arrived]
+    verified = [jws.deserialize_compact(each.body, keys, algorithms=["RS256"]) for each in listener.arrived]
     assert {token.headers()["typ"] for token in verified} == {"secevent+jwt"}
     told = [json.loads(token.payload) for token in verified]
     ids = [claims["jti"] for claims in told]
     assert len(ids) == 5
     assert ids[0] == ids[1] == ids[2] < ids[3] < ids[4]
-    for headers, _ in listener.arrived:
-        assert headers["request"] == "POST /events?of=intranet HTTP/1.1"
+    for each in listener.arrived:
+        headers = each.headers
+        assert each.line == "POST /events?of=intranet HTTP/1.1"
         assert headers["content-type"] == "application/secevent+jwt"
         assert headers["accept"] == "application/json"
         assert headers["authorization"] == "Bearer of-the-intranet"
@@ -100,8 +75,8 @@ async def test_what_is_refused_for_good_holds_up_nothing_and_a_passing_refusal_i
     house: House, intranet: Receiver, listener: Listener, revoke: Callable[..., Any]
 ) -> None:
     listener.answers = [
-        (400, b'{"err": "invalid_audience", "description": "Not for me"}'),
-        (400, b'{"err": "invalid_key"}'),
+        Response(400, content=b'{"err": "invalid_audience", "description": "Not for me"}'),
+        Response(400, content=b'{"err": "invalid_key"}'),
     ]
     await intranet.stream(push_to=listener.url)
     await revoke()
@@ -110,7 +85,7 @@ async def test_what_is_refused_for_good_holds_up_nothing_and_a_passing_refusal_i
     assert refused.data.error == "invalid_audience"  # type: ignore[attr-defined]
     await revoke()
     await eventually(lambda: _failed(house, 1))
-    listener.answers = [(400, b"no JSON")]
+    listener.answers = [Response(400, content=b"no JSON")]
     house.clock.advance(timedelta(seconds=5))
     await eventually(lambda: _failed(house, 2))
     house.clock.advance(timedelta(seconds=10))

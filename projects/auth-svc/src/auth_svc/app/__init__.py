@@ -55,12 +55,14 @@ class AuthService(Parts):
         await self.keys.reload()
         await self.seeding.apply(self.settings.seed_file)
         await self.resources.reload()
+        await self.webhooks.reload()
         jobs = (
             self.relay.run,
             self.housekeeping.run,
             self.delivery_worker.run,
             self.push_worker.run,
             self.fetch_worker.run,
+            self.webhooks.worker.run,
         )
         tasks = [asyncio.create_task(job()) for job in jobs]
         if self.connection is not None:
@@ -87,6 +89,7 @@ class AuthService(Parts):
                 await self.connection.close()
             await self.outside.aclose()
             await self.patient.aclose()
+            await self.unhurried.aclose()
             await self.ledger.database.close()
 
     async def _look(self) -> dict[str, Mapping[str, object]]:

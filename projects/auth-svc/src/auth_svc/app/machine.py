@@ -14,6 +14,7 @@ from auth_svc.registration import RegistrationEndpoint, SoftwareStatements, read
 from auth_svc.revocation.routes import RevocationEndpoint
 from auth_svc.token import ClientCredentials, Refresh, TokenEndpoint
 from auth_svc.userinfo import UserinfoEndpoint
+from auth_svc.webhooks import WebhookEndpoints
 from auth_svc.wire import Endpoint
 from lib_one.nats import Propagation
 
@@ -164,6 +165,7 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
             }
         ),
         "/admin/status": Endpoint({"GET": StatusEndpoint(parts.presented, parts.connection, settings)}),
+        **WebhookEndpoints(parts.presented, parts.webhooks.desk, issuer=settings.issuer).endpoints,
         "/userinfo": Endpoint({"GET": userinfo, "POST": userinfo}),
         **_signals(parts),
         **probes,
@@ -172,7 +174,9 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
     endpoints = {f"{path}{name}": endpoint for name, endpoint in machine.items()}
     # Whoever runs this process asks it for its health at the root, without knowing the issuer's path.
     if settings.shows_metrics:
-        numbers = metrics.metrics(parts.ledger, parts.relay, parts.traffic, parts.passwords, parts.jetstream)
+        numbers = metrics.metrics(
+            parts.ledger, parts.relay, parts.traffic, parts.passwords, parts.webhooks, parts.jetstream
+        )
         probes["/metrics"] = metrics.endpoint(numbers)
     endpoints |= probes | discovery.endpoints(metadata, parts.keys, parts.resources, path=path)
     endpoints[f"/.well-known/ssf-configuration{path}"] = signals.configuration(settings.issuer)

@@ -43,6 +43,7 @@ from auth_svc.subjects import Subjects
 from auth_svc.sweepers import SWEEPERS
 from auth_svc.token import AccessTokens, PresentedTokens, TokenIssuer
 from auth_svc.users import Accounts, Passwords
+from auth_svc.webhooks import FACTS
 from lib_one.bus import Bus
 from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import Now, event
@@ -50,6 +51,7 @@ from lib_one.http import AsyncClient, guarded_client
 from lib_one.nats import JetStreamBus, NatsConnection
 from lib_one.observe import Traffic
 from lib_one.sql import Outbox, Relay, open_database, upgrade
+from lib_one.webhooks import TIMEOUT, WebhookRoom
 
 SERVICE = "auth-svc"
 SOURCE = "/auth-svc"
@@ -112,6 +114,17 @@ class Parts:
         self.streams = Streams(ledger, self.bell, issuer=settings.issuer)
         Recorder(ledger, self.subjects, self.bell, issuer=settings.issuer)
         self.push_worker = PushWorker(ledger, self.clients, self.keys, self.secret_key, self.outside, self.bell)
+        self.unhurried = outside or guarded_client(loopback=settings.loopback, timeout=TIMEOUT)
+        self.webhooks = WebhookRoom(
+            ledger.database,
+            ledger.outbox,
+            self.secret_key,
+            self.unhurried,
+            service=SERVICE,
+            facts=FACTS,
+            loopback=settings.loopback,
+            now=now,
+        )
         self.revocation = Revocation(ledger, self.parties, access_token_life=settings.access_token_life)
         self.seeding = Seeding(
             ledger,
@@ -144,7 +157,7 @@ class Parts:
         )
         self.housekeeping = Housekeeping(
             ledger,
-            [self.keys, self.resources],
+            [self.keys, self.resources, self.webhooks],
             SWEEPERS,
             [self.rotation.retire_due, self.streams.disable_clogged],
         )

@@ -1,13 +1,8 @@
-"""What is delivered, and when it is tried again. Pure."""
+"""What is delivered. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Final
 
 import msgspec
-
-FIRST_WAIT: Final = timedelta(seconds=5)
-LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +27,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     """How many have failed."""
 
-
-def back_off(attempts: int) -> timedelta:
-    """How long to wait after so many failures: five seconds, doubled each time, at most an hour."""
-    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts - 1, 20)))
+    @property
+    def receiver(self) -> str:
+        """Whom it is for."""
+        return self.client_id

@@ -44,6 +44,7 @@ def operations(grant_types: Iterable[str]) -> dict[str, Json]:
         "/global-token-revocation": {"post": _everywhere()},
         "/admin/revocations": {"post": operators.revocations()},
         "/admin/status": {"get": operators.status()},
+        **operators.webhooks(),
         "/client_registration": _registration(),
         **signal_operations(),
         "/health": {"get": _health()},

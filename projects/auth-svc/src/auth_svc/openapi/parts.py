@@ -22,6 +22,7 @@ from auth_svc.logout import EverythingOf
 from auth_svc.registration import OPERATORS_ONLY
 from auth_svc.signals import BODIES
 from auth_svc.token import TokenResponse
+from lib_one import webhooks
 
 type Json = dict[str, Any]
 type Refusal = type[OAuthError] | tuple[type[OAuthError], int]
@@ -150,6 +151,7 @@ def schemas() -> Json:
         RevocationReport,
         SystemStatus,
         *BODIES,
+        *webhooks.BODIES,
     ]
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     found: Json = {name: _without_null(schema) for name, schema in components.items()}

@@ -12,7 +12,6 @@ import msgspec
 
 from auth_svc.clients import Clients
 from auth_svc.db import Connection, Ledger
-from auth_svc.deliveries import back_off
 from auth_svc.keys import KeyRing
 from auth_svc.secret_key import SecretKey
 from auth_svc.signals import store
@@ -20,6 +19,7 @@ from auth_svc.signals.bell import NET, Bell
 from auth_svc.signals.description import AUTHORIZATION_PURPOSE
 from auth_svc.signals.events import ALGORITHM, MEDIA_TYPE, PUSH, TOKEN_TYPE
 from auth_svc.signals.refusals import SignalProblem, settle
+from lib_one.courier import back_off
 from lib_one.http import AsyncClient, HTTPError, InvalidURL, Response
 from lib_one.observe import get_logger
 

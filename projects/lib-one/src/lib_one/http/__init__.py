@@ -24,7 +24,7 @@ with without("pygments"):  # for a command of its own
     )
 
 from lib_one.http.client import CONNECT_TIMEOUT, client
-from lib_one.http.guarded import ForbiddenTargetError, ResponseTooLargeError, guarded_client
+from lib_one.http.guarded import ForbiddenTargetError, ResponseTooLargeError, guarded_client, is_public
 
 __all__ = [
     "CONNECT_TIMEOUT",
@@ -46,4 +46,5 @@ __all__ = [
     "TransportError",
     "client",
     "guarded_client",
+    "is_public",
 ]

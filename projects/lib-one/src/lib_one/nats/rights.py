@@ -46,12 +46,16 @@ def _service(
 
 USERS: tuple[User, ...] = (
     _service(
-        "auth-svc", ("auth.>", "$SRV.STATS"), ("AUTH", "REV", "DEAD"), (), ("live.auth.rev.>", "$SYS.REQ.USER.AUTH")
+        "auth-svc",
+        ("auth.>", "webhooks.auth-svc.>", "$SRV.STATS"),
+        ("AUTH", "REV", "WEBHOOKS", "DEAD"),
+        (),
+        ("live.auth.rev.>", "$SYS.REQ.USER.AUTH"),
     ),
     _service(
         "app-svc",
-        ("shipments.>", "live.shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
-        ("SHIPMENTS", "DEAD"),
+        ("shipments.>", "webhooks.app-svc.>", "live.shipments.>", *_reader("SHIPMENTS", "app_svc__timeline")),
+        ("SHIPMENTS", "WEBHOOKS", "DEAD"),
         ("REV",),
         ("live.auth.rev.>",),
     ),

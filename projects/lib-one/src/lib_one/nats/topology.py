@@ -79,6 +79,9 @@ REV = Stream("REV", ("auth-svc",), ("auth.rev.>",), timedelta(seconds=660), late
 SHIPMENTS = Stream("SHIPMENTS", ("app-svc",), ("shipments.>",), timedelta(days=365), batches=True)
 """What happened to shipments, in order for each of them."""
 
+WEBHOOKS = Stream("WEBHOOKS", ("auth-svc", "app-svc"), ("webhooks.>",), timedelta(days=90), batches=True)
+"""What happened to webhooks, of either service."""
+
 DEAD = Stream(
     "DEAD",
     ("auth-svc", "app-svc"),
@@ -87,7 +90,7 @@ DEAD = Stream(
 )
 """Dead letters: the server's advisory says which stream, consumer and sequence, and the reason."""
 
-TOPOLOGY: tuple[Stream, ...] = (AUTH, REV, SHIPMENTS, DEAD)
+TOPOLOGY: tuple[Stream, ...] = (AUTH, REV, SHIPMENTS, WEBHOOKS, DEAD)
 """Every stream."""
 
 APP_PROJECTOR = Subscription("SHIPMENTS", "app_svc__timeline", ("shipments.>",), lanes=32)

@@ -1,11 +1,12 @@
 """The outbox: facts are written beside the state that they tell of, in the same transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
+from typing import Protocol
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from lib_one.event import Contract, Event, Now, event
+from lib_one.event import Contract, Event, Message, Now, event
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.database import UNIT_OPTION, Unit
 from lib_one.sql.prepared import Prepared
@@ -51,6 +52,17 @@ type Listener = Callable[[Connection, Event], None]
 """What follows from a fact in the same database. Like a unit of work, it has no effect but on its connection."""
 
 
+class Audience(Protocol):
+    """Whoever listens to many kinds of facts, to others at other times, and to all of one record at once."""
+
+    @property
+    def wanted(self) -> Container[type[Contract]]:
+        """The kinds that are wanted now. It is asked for each fact, so it must be cheap."""
+
+    def hear(self, connection: Connection, facts: Sequence[tuple[Event, Message]]) -> None:
+        """Facts that are wanted, in order. Like a unit of work, it has no effect but on its connection."""
+
+
 class Outbox:
     """Where a unit of work records what happened. The relay publishes it after the commit."""
 
@@ -58,6 +70,8 @@ class Outbox:
         self._source = source
         self._now = now
         self._listeners: dict[type[Contract], list[Listener]] = {}
+        self.audience: Audience | None = None
+        """Hears what is recorded, in the unit of work that records it."""
 
     def listen(self, kind: type[Contract], listener: Listener) -> None:
         """Call `listener` for each fact of this kind, in the unit of work that records it: both are, or neither is."""
@@ -71,6 +85,8 @@ class Outbox:
         """
         rows = []
         heard = []
+        told = []
+        audience = self.audience
         urgent = normal = False
         for fact in facts:
             recorded = event(fact, source=self._source, now=self._now)
@@ -80,6 +96,8 @@ class Outbox:
             normal |= not is_urgent
             if type(fact) in self._listeners:
                 heard.append(recorded)
+            if audience is not None and type(fact) in audience.wanted:
+                told.append((recorded, message))
             rows.append(
                 {
                     "event_id": recorded.id,
@@ -101,6 +119,8 @@ class Outbox:
         if isinstance(unit, Unit):
             unit.urgent |= urgent
             unit.normal |= normal
+        if audience is not None and told:
+            audience.hear(connection, told)
         for recorded in heard:
             for listener in self._listeners[type(recorded.data)]:
                 listener(connection, recorded)

@@ -1,11 +1,12 @@
-"""Help for tests: a real nats-server, a bus that only records, a clock to turn, a web that answers as told, a network
-that breaks, and a way to wait without sleeping.
+"""Help for tests: a real nats-server, a bus that only records, a clock to turn, a web that answers as told, a
+receiver that listens, a network that breaks, and a way to wait without sleeping.
 
 Databases are in `lib_one.testing.databases`: who needs none does not load them.
 """
 
 from lib_one.testing.bus import RecordingBus, are_stored
 from lib_one.testing.clock import Clock, eventually
+from lib_one.testing.listener import Listener, listening
 from lib_one.testing.network import Partition, partition
 from lib_one.testing.server import NatsServer, free_port, nats_server
 from lib_one.testing.tasks import in_background
@@ -14,6 +15,7 @@ from lib_one.testing.web import FakeWeb
 __all__ = [
     "Clock",
     "FakeWeb",
+    "Listener",
     "NatsServer",
     "Partition",
     "RecordingBus",
@@ -21,6 +23,7 @@ __all__ = [
     "eventually",
     "free_port",
     "in_background",
+    "listening",
     "nats_server",
     "partition",
 ]

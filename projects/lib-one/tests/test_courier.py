@@ -1,8 +1,8 @@
-"""When a delivery is tried again."""
+"""When a delivery is tried again. The loop is tested with what is carried: deliveries of auth-svc, webhooks."""
 
 from datetime import timedelta
 
-from auth_svc.deliveries.flow import LONGEST_WAIT, back_off
+from lib_one.courier import LONGEST_WAIT, back_off
 
 
 def test_waits_double_and_end_at_an_hour() -> None:
