@@ -117,7 +117,7 @@ async def test_each_service_makes_its_own_streams_with_its_own_rights(locked_ser
         assert await JetStreamBus(connection)._session()
     operator = await (await connect(locked_server, "operator", key=True)).session()
     names = (await operator.api(dict, "STREAM.NAMES"))["streams"]
-    assert sorted(names) == ["AUTH", "DEAD", "REV", "SHIPMENTS"]
+    assert sorted(names) == ["AUTH", "DEAD", "REV", "SHIPMENTS", "WEBHOOKS"]
 
 
 async def test_a_request_without_permission_ends_as_an_error(locked_server: NatsServer, connect) -> None:

@@ -91,8 +91,8 @@ async def test_a_change_that_the_server_refuses_is_left_alone(
 
 
 def test_each_service_owns_its_streams_and_a_stranger_stands_in_for_all() -> None:
-    assert [row.name for row in topology.owned_by("auth-svc")] == ["AUTH", "REV", "DEAD"]
-    assert [row.name for row in topology.owned_by("app-svc")] == ["SHIPMENTS", "DEAD"]
+    assert [row.name for row in topology.owned_by("auth-svc")] == ["AUTH", "REV", "WEBHOOKS", "DEAD"]
+    assert [row.name for row in topology.owned_by("app-svc")] == ["SHIPMENTS", "WEBHOOKS", "DEAD"]
     assert topology.owned_by("test") == TOPOLOGY
 
 

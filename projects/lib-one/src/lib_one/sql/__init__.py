@@ -1,6 +1,6 @@
 """Databases: the unit of work, the outbox with its relay, the inbox, and migrations at start.
 
-- `open_database(url)` → `Database`: `work`, `read`, `lookup`
+- `open_database(url)` → `Database`: `work`, `read`, `lookup`; what they run gets a `Connection`
 - `upgrade(url, package="auth_svc")` runs the migrations;
   they call `create_outbox(op)` and `create_inbox(op)`; the first one again where a release adds to the outbox
 - `Outbox`, `Relay`, `Inbox`: facts leave with the state that they tell of, and take effect once
@@ -10,6 +10,8 @@
 - `Sweep`: what has expired is deleted in bounded batches
 - `Prepared`: a Core statement for the hot path, a quarter of the cost of `connection.execute`
 """
+
+from sqlalchemy import Connection
 
 from lib_one.sql.bookmarks import send_again
 from lib_one.sql.column_types import UtcDateTime
@@ -26,6 +28,7 @@ from lib_one.sql.sweep import Sweep
 __all__ = [
     "STUCK",
     "Backlog",
+    "Connection",
     "Database",
     "DatabaseClosedError",
     "DatabaseError",

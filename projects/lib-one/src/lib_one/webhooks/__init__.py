@@ -19,12 +19,10 @@ from random import Random
 from types import ModuleType
 from typing import Final
 
-from sqlalchemy import Connection
-
 from lib_one.event import Contract, Now, contracts
 from lib_one.http import AsyncClient
 from lib_one.secret_key import SecretKey
-from lib_one.sql import Database, Outbox
+from lib_one.sql import Connection, Database, Outbox
 from lib_one.webhooks.desk import (
     BODIES,
     DeliveryPage,

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
-from sqlalchemy import Connection
 
 from lib_one.event import Now, new_id
-from lib_one.sql import Database
+from lib_one.sql import Connection, Database
 from lib_one.sql.database import WorkFunction
 from lib_one.webhooks import store
 from lib_one.webhooks.ending import Ending

@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection
 
 from lib_one.contracts.webhooks import WebhookDisabled
-from lib_one.sql import Outbox
+from lib_one.sql import Connection, Outbox
 from lib_one.webhooks import store
 from lib_one.webhooks.flow import Endpoint
 

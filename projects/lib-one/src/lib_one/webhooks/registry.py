@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection
 
 from lib_one.event import Contract, Event, Message, new_id
-from lib_one.sql import Database
+from lib_one.sql import Connection, Database
 from lib_one.webhooks import store
 from lib_one.webhooks.flow import TEST_TYPE, Delivery, Endpoint, name_of, wants
 

@@ -7,13 +7,12 @@ from functools import partial
 from time import perf_counter
 
 import msgspec
-from sqlalchemy import Connection
 
 from lib_one.courier import Courier
 from lib_one.event import Now
 from lib_one.http import AsyncClient, HTTPError, InvalidURL, Response
 from lib_one.observe import get_logger
-from lib_one.sql import Database
+from lib_one.sql import Connection, Database
 from lib_one.sql.database import WorkFunction
 from lib_one.webhook_signature import sign
 from lib_one.webhooks import store
