@@ -19,8 +19,10 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 
-# For pytest-xdist: each core takes file after file, in the order of `testpaths`, so the long ones are not the last.
-SIDE_BY_SIDE = ("--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder")
+# For pytest-xdist: workers take file after file, in the order of `testpaths`, so the long ones are not the last. They
+# are one more than there are cores: much of what a test does is to wait for a process that starts, or for time to pass.
+WORKERS = (getattr(os, "process_cpu_count", os.cpu_count)() or 1) + 1
+SIDE_BY_SIDE = (f"--numprocesses={WORKERS}", "--dist=loadfile", "--no-loadscope-reorder")
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,13 @@ ONE_DOOR = {
 """Library → where it may be imported at run time. A type in an annotation is no import."""
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """The top-level names of what a module imports at run time."""
-    tree = ast.parse(path.read_text())
+    return frozenset(_imports(ast.parse(path.read_text())))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -56,7 +61,7 @@ def test_library_has_one_door(library: str) -> None:
     strays = [
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if library in set(imports(path)) and not any(door in path.as_posix() for door in ONE_DOOR[library])
+        if library in imports(path) and not any(door in path.as_posix() for door in ONE_DOOR[library])
     ]
     assert strays == []
 
