@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,17 +22,20 @@ TOOLS = ROOT / ".tools"
 
 # For pytest-xdist: workers take file after file, in the order of `testpaths`, so the long ones are not the last. They
 # are one more than there are cores: much of what a test does is to wait for a process that starts, or for time to pass.
-WORKERS = (getattr(os, "process_cpu_count", os.cpu_count)() or 1) + 1
-SIDE_BY_SIDE = (f"--numprocesses={WORKERS}", "--dist=loadfile", "--no-loadscope-reorder")
+CORES = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+SIDE_BY_SIDE = (f"--numprocesses={CORES + 1}", "--dist=loadfile", "--no-loadscope-reorder")
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
     ("types", ["mypy"]),
+    # The workers would all compile all the tests, at the same time.
+    ("collect", ["pytest", "--collect-only", "-qq"]),
     ("imports", ["lint-imports", "--no-cache"]),
     ("lock", ["uv", "lock", "--check"]),
-    ("tests", ["pytest", *SIDE_BY_SIDE]),
     ("docs", ["mkdocs", "build", "--strict"]),  # with --quiet, --strict sees no warnings
 )
+"""What takes one core: they run side by side, and say something only if they fail."""
+TESTS = ("tests", ["pytest", *SIDE_BY_SIDE])
 
 
 class FrontDoorError(Exception):
@@ -90,16 +94,28 @@ def enter_environment() -> None:
 
 def check() -> int:
     """Run every check, all of them even if one fails, and say which did."""
-    failed = []
-    for name, command in CHECKS:
-        print(f"── {name}: {' '.join(command)}", flush=True)
-        began = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, env=environment_of_tools(), check=False).returncode
-        print(f"   {'ok' if code == 0 else 'FAILED'} after {time.monotonic() - began:.1f} s", flush=True)
-        if code != 0:
-            failed.append(name)
+    with ThreadPoolExecutor(CORES) as cores:
+        outcome = list(cores.map(_failure, CHECKS))
+    outcome.append(_failure(TESTS, aloud=True))
+    failed = [name for name in outcome if name]
     print(f"Failed: {', '.join(failed)}" if failed else "Everything holds.", flush=True)
     return 1 if failed else 0
+
+
+def _failure(named: tuple[str, list[str]], *, aloud: bool = False) -> str:
+    """Run a check, and return its name if it fails; what it says is shown as it comes (`aloud`), or after a failure."""
+    name, command = named
+    if aloud:
+        print(f"── {name}: {' '.join(command)}", flush=True)
+    began = time.monotonic()
+    out, err = (None, None) if aloud else (subprocess.PIPE, subprocess.STDOUT)
+    done = subprocess.run(command, cwd=ROOT, env=environment_of_tools(), check=False, text=True, stdout=out, stderr=err)
+    good = done.returncode == 0
+    if done.stdout and not good:
+        print(done.stdout, flush=True)
+    outcome = f"{'ok' if good else 'FAILED'} after {time.monotonic() - began:.1f} s"
+    print(f"   {outcome}" if aloud else f"── {name}: {' '.join(command)}: {outcome}", flush=True)
+    return "" if good else name
 
 
 def environment_of_tools() -> dict[str, str]:
