@@ -80,7 +80,7 @@ class _Server(uvicorn.Server):
 class _NothingRevoked:
     """A feed of the revocation view in which nothing ever happens."""
 
-    caught_up, sequence, lag = True, 0, 0
+    caught_up, sequence, lag, created = True, 0, 0, "2026-11-21T12:00:00Z"
 
 
 async def _stay_fresh(view: RevocationView, now: Now, _connection: object) -> None:
@@ -134,11 +134,11 @@ async def run_service(
 def log_as_before() -> Iterator[None]:
     """Commands set up the log of their process, and here that is ours."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**configuration)
 
 
 @pytest.fixture
