@@ -5,7 +5,7 @@ import sys
 
 from cli_proj.errors import SIGN_IN_HINT, CliError, ExitCode, refused
 
-_AWAY_HINT = "`cli-proj status` shows which part is away. Is the system started?"
+_AWAY_HINT = "`cli-proj status` shows which part is away. On this machine, `uv run main.py` starts them all."
 
 _OAUTH_CODES = {
     "invalid_grant": ExitCode.SIGN_IN_NEEDED,

@@ -66,17 +66,21 @@ def test_programs_get_the_answer_as_it_came(program: Program, issuer: FakeIssuer
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "code"),
-    [(403, "Not with this scope.", 4), (404, "Nothing here has this identifier.", 5), (503, "Busy.", 7)],
+    ("status", "error", "code", "hint"),
+    [
+        (403, "Not with this scope.", 4, "This is for operators"),
+        (404, "Nothing here has this identifier.", 5, "A person is named by user name or sub"),
+        (503, "Busy.", 7, "`cli-proj status`"),
+    ],
 )
 def test_refusal_is_said_in_the_words_of_the_service(
-    program: Program, issuer: FakeIssuer, sign_in: SignIn, status: int, error: str, code: int
+    program: Program, issuer: FakeIssuer, sign_in: SignIn, status: int, error: str, code: int, hint: str
 ) -> None:
     sign_in()
     answering(issuer, {"error": "some_code", "error_description": error}, status)
     done = program.run("admin", "revoke", "subject", "nobody")
     assert done.returncode == code
-    assert done.stderr.startswith(f"error: {error}")
+    assert done.stderr.startswith(f"error: {error}\n  {hint}")
 
 
 def test_odd_answer_is_an_error(program: Program, issuer: FakeIssuer, sign_in: SignIn) -> None:

@@ -13,7 +13,7 @@ from lib_two.testing import FakeIssuer
 from lib_two.testing.server import Answer, Server
 from lib_two.token_store import TokenSet, TokenStore
 
-UNKNOWN = "Workers, consumers and dead letters are shown to operators: cli-proj login\n"
+UNKNOWN = "Workers, consumers and dead letters are shown to operators who are signed in: cli-proj login\n"
 PROCESS = {
     "name": "app-svc",
     "id": "1",
@@ -84,6 +84,8 @@ def test_services_that_are_away_or_something_else(
     auth, app = json.loads(done.stdout)["services"]
     assert (auth["status"], app["status"]) == ("unclear", "away")  # the fake issuer has no /ready
     assert "Traceback" not in done.stderr
+    issuer.stop()
+    assert "No service answers. On this machine, `uv run main.py` starts them all." in program.run("status").stderr
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def _base_url(value: str) -> str:
     url = value.rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("give a URL such as https://shipments.example.com, without user, query or fragment")
+        raise ValueError("give an address such as https://auth.example.com, without user, query or fragment")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         # OAuth 2.1 section 1.5: tokens never travel in the clear, except to this very machine.
         raise ValueError("use https:// (http:// is for 127.0.0.1 only)")

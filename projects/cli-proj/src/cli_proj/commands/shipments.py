@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 app = typer.Typer(name="shipments", rich_markup_mode="markdown")
-app.command("import")(import_)
 
 
 @app.callback(invoke_without_command=True)
@@ -228,4 +227,5 @@ async def _register(bench: Workbench, body: dict[str, object]) -> None:
     bench.output.write(f"{printable(one.reference)} {known}. Its id is {printable(one.id)}.")
 
 
+app.command("import")(import_)
 app.command()(watch)

@@ -83,7 +83,9 @@ async def _look_once(bench: Workbench, asked: "Processes", *, again: bool) -> bo
             bench.output.say(unknown)
         elif issuer.bus_addresses and asked.asked_by == "auth-svc":
             bench.output.say(f"The bus is out of reach ({', '.join(issuer.bus_addresses)}): auth-svc has asked there.")
-        if not all_ok:
+        if all(service.status == "away" for service in services):
+            bench.output.say("No service answers. On this machine, `uv run main.py` starts them all.")
+        elif not all_ok:
             bench.output.say("Something is not as it should be: see the lines that do not say ok.")
     return all_ok
 
@@ -102,7 +104,7 @@ async def _processes(
     with contextlib.suppress(StoreError):
         tokens = bench.token_store().load(bench.settings.issuer, bench.settings.client_id)
     if tokens is None or OPERATORS.isdisjoint(tokens.scope.split()):
-        return [], "Workers, consumers and dead letters are shown to operators: cli-proj login"
+        return [], "Workers, consumers and dead letters are shown to operators who are signed in: cli-proj login"
     try:
         found = await asked.ask(addresses)
     except (TokenError, http.HTTPError) as error:

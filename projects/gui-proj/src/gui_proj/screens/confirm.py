@@ -19,10 +19,11 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("escape,n", "answer(False)", "No"),
     ]
 
-    def __init__(self, question: str | Content, *, yes: str, grave: bool = False) -> None:
+    def __init__(self, question: str | Content, *, yes: str, no: str = "Stay", grave: bool = False) -> None:
         super().__init__()
         self._question = question if isinstance(question, Content) else Content(question)
         self._yes = yes
+        self._no = no
         self._grave = grave
 
     def compose(self) -> ComposeResult:
@@ -30,7 +31,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(id="confirm"):
             yield Static(self._question)
             yes = "y" if self._grave else "Enter"
-            yield Static(f"[b]{yes}[/b]  {self._yes}      [b]Esc[/b]  Stay", id="answers")
+            yield Static(f"[b]{yes}[/b]  {self._yes}      [b]Esc[/b]  {self._no}", id="answers")
 
     def action_accept(self) -> None:
         """Enter."""

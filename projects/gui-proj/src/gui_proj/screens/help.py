@@ -25,8 +25,6 @@ _KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("r", "fetch again now"),
         ),
     ),
-    ("Timeline", (("Esc", "back to the board"), ("n p", "the next shipment, the one before"))),
-    ("Sign-in", (("b", "sign in with the browser here"), ("n", "a new code"), ("c", "copy the address to open"))),
     (
         "Everywhere",
         (
@@ -36,6 +34,8 @@ _KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("o", "sign out: the session is revoked"),
             ("q  Ctrl-C", "quit; the session is kept"),
         ),
+        ("Timeline", (("Esc", "back to the board"), ("n p", "the next shipment, the one before"))),
+        ("Sign-in", (("b", "sign in with the browser here"), ("n", "a new code"), ("c", "copy the address to open"))),
     ),
 )
 

@@ -77,7 +77,9 @@ class RevokeScreen(ServiceScreen):
                 self.query_one(Input).value = ""
                 self.app.push_screen(PropagationScreen(one.kind, id_))
 
-        self.app.push_screen(ConfirmScreen(Content("\n").join(parts), yes="Revoke", grave=True), go_on)
+        self.app.push_screen(
+            ConfirmScreen(Content("\n").join(parts), yes="Revoke", no="End nothing", grave=True), go_on
+        )
 
 
 class PropagationScreen(ServiceScreen):

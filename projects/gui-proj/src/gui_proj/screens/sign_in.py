@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _AGAIN = 3.0
 _BAR = 34
 _TEXT_WIDTH = 40
+_START = "On this machine, `uv run main.py` starts everything."
 
 
 class SignInScreen(Screen[None]):
@@ -80,7 +81,7 @@ class SignInScreen(Screen[None]):
                 await self.gui.backend.sign_in_by_device(self._show)
             except Away as error:
                 self._forget()
-                self._say(f"{error} Trying again …", "$text-warning")
+                self._say(f"{error}\n\n{_START} Trying again …", "$text-warning")
                 await asyncio.sleep(_AGAIN)
             except (Refused, SignedOut) as error:
                 self._forget()

@@ -25,7 +25,9 @@ Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `admin 
 def list_(
     context: typer.Context,
     consumer: Annotated[str | None, typer.Option(help="Only those that this consumer gave up.")] = None,
-    before: Annotated[int | None, typer.Option(min=1, help="Go on where a list stopped (`before`).")] = None,
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Go on where a list stopped, at the number it named.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="At most so many.")] = 50,
     output: OutputOption = None,
 ) -> None:

@@ -5,10 +5,19 @@ from typing import Annotated
 import typer
 
 from cli_proj.commands.options import OutputOption
-from cli_proj.errors import ExitCode, malformed
+from cli_proj.errors import CliError, ExitCode, malformed
 from cli_proj.output import Format, printable
 from cli_proj.workbench import Workbench, run, workbench
 from lib_two.admin import LONGEST_WAIT, Kind, Report
+
+_REFUSED = {
+    403: (ExitCode.NOT_ALLOWED, "This is for operators: `cli-proj whoami` shows who is signed in here."),
+    404: (
+        ExitCode.NOT_FOUND,
+        "A person is named by user name or sub, a client by its client_id. Check the kind too.",
+    ),
+}
+"""Exit code and next step for what auth-svc refuses."""
 
 
 def revoke(
@@ -20,6 +29,10 @@ def revoke(
     output: OutputOption = None,
 ) -> None:
     """End what was issued: tokens are refused everywhere, refresh tokens and sign-ins are void.
+
+    ```sh
+    cli-proj admin revoke subject dan --wait
+    ```
 
     With --wait it shows every service that checks tokens and is on the bus, and after how many milliseconds it had
     applied the revocation; the exit code is 7 if one has not, or if the bus is away.
@@ -42,10 +55,16 @@ async def _revoke(bench: Workbench, kind: Kind, id_: str, *, wait: float) -> Rep
     import msgspec
 
     from lib_two import admin
+    from lib_two.errors import ApiError
 
     async with bench.session() as session:
         try:
             return await admin.revoke(session, kind, id_, wait=wait)
+        except ApiError as error:
+            if error.status not in _REFUSED:
+                raise
+            code, hint = _REFUSED[error.status]
+            raise CliError(error.detail or error.title, hint, code=code) from error
         except msgspec.MsgspecError as error:
             raise malformed(bench.settings.issuer, str(error)) from error
 
