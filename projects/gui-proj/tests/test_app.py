@@ -200,10 +200,10 @@ async def test_an_answer_that_comes_while_its_screen_goes_harms_nothing(gui: Ope
 
 
 async def test_keys_are_shown_on_a_question_mark(gui: Open) -> None:
-    async with gui(sample_backend(5)) as screen:
+    async with gui(sample_backend(5), size=(80, 24)) as screen:
         await screen.reads("● live")
         await screen.press("question_mark")
-        await screen.reads("timeline of the shipment", "Esc closes")
+        await screen.reads("timeline of the shipment", "quit; the session is kept", "Esc closes")
         await screen.press("escape")
         await screen.reads_no_more("Esc closes")
 

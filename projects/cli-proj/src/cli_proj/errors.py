@@ -51,7 +51,7 @@ _BY_STATUS: Mapping[int, ExitCode] = {
 
 _HINT_BY_STATUS: Mapping[int, str] = {
     401: SIGN_IN_HINT,
-    403: "`cli-proj whoami` shows what you may do; somebody else may have to sign in for this.",
+    403: "`cli-proj whoami` shows your roles. An operator gives others; sign in again then.",
     404: "`cli-proj shipments list -q TEXT` searches for references.",
     409: "`cli-proj shipments show REFERENCE` shows what is recorded.",
     429: "Wait a little, then try again.",

@@ -34,9 +34,9 @@ _KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("o", "sign out: the session is revoked"),
             ("q  Ctrl-C", "quit; the session is kept"),
         ),
-        ("Timeline", (("Esc", "back to the board"), ("n p", "the next shipment, the one before"))),
-        ("Sign-in", (("b", "sign in with the browser here"), ("n", "a new code"), ("c", "copy the address to open"))),
     ),
+    ("Timeline", (("Esc", "back to the board"), ("n p", "the next shipment, the one before"))),
+    ("Sign-in", (("b", "sign in with the browser here"), ("n", "a new code"), ("c", "copy the address to open"))),
 )
 
 
