@@ -51,6 +51,7 @@ class Client:
         self._server = server
         self._chance = process.world.chance
         self._loop = server.loop
+        self._nobody = process.world.nobody
         self._linked = False
         self._ended = False
         self._closed: Callable[[], Awaitable[None]] | None = None
@@ -121,7 +122,7 @@ class Client:
         faults = self.process.world.faults
         if subject in self._asked:
             if not (faults and self._chance.random() < faults.lost):
-                self._loop.call_at(self._arrival(0.0), self._answer, message)
+                self._loop.call_at(self._arrival(0.0), self._answer, message, context=self._nobody)
             return
         live = subject.startswith("live.")
         for subscription in self.subscriptions:
@@ -131,13 +132,13 @@ class Client:
                 copies = 2 if faults and live and self._chance.random() < faults.lost / 4 else 1
                 for _ in range(copies):
                     subscription.last = self._arrival(subscription.last)
-                    self._loop.call_at(subscription.last, self._hand, subscription, message)
+                    self._loop.call_at(subscription.last, self._hand, subscription, message, context=self._nobody)
 
     def cut(self, *, silence: float) -> None:
         """Nothing goes through any more; both ends find out after `silence`."""
         if self._linked:
             self._linked = False
-            self._loop.call_later(silence, self._end)
+            self._loop.call_later(silence, self._end, context=self._nobody)
 
     def die(self) -> None:
         """The process is gone, with all that was on its way."""
@@ -157,7 +158,7 @@ class Client:
         if self._ended:
             raise ConnectionClosedError
         self._last_sent = max(self._last_sent + 1e-6, self._loop.time() + self._latency())
-        self._loop.call_at(self._last_sent, self._arrive, arrive, details)
+        self._loop.call_at(self._last_sent, self._arrive, arrive, details, context=self._nobody)
 
     def _arrive(self, arrive: Callable[..., None], details: tuple[object, ...]) -> None:
         if self._linked:

@@ -123,7 +123,7 @@ class Consumer:
             self._timer = None
         if self.open and self.pulls:
             due = max(now + 0.001, min(due for due, _ in self.open.values()))
-            self._timer = self._server.loop.call_at(due, self.pump)
+            self._timer = self._server.loop.call_at(due, self.pump, context=self._server.world.nobody)
 
 
 class Stream:

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from lib_two.revocation import State
 from lib_two.validation import Claims
 from simulation.database import Storage
 from simulation.loop import VirtualLoop
-from simulation.processes import EPOCH, OWNER, Authority, Guard, Process, Worker, outage, owned
+from simulation.processes import EPOCH, OWNER, Authority, Guard, Process, Worker, outage, owned, suspended_until
 from simulation.server import Server, Stored
 
 STORM = 8.0
@@ -50,6 +51,8 @@ class World:
     def __init__(self, seed: int, loop: VirtualLoop, storage: Storage) -> None:
         self.chance = random.Random(seed)
         self.loop = loop
+        self.nobody = Context()
+        """What belongs to no process: the network, the server, whoever starts processes."""
         self.storage = storage
         self.faults: Faults | None = Faults(
             lost=self.chance.choice((0.0, 0.03, 0.12)),
@@ -271,10 +274,10 @@ def run(seed: int, *, log: bool = False) -> World:
         _storage.append(Storage())
     storage = _storage[0]
     storage.empty()
-    loop = VirtualLoop()
+    loop = VirtualLoop(suspended_until)
     loop.set_task_factory(owned)
     world = World(seed, loop, storage)
-    loop.set_exception_handler(lambda _loop, fault: world.broken.append(repr(fault.get("exception") or fault)))
+    loop.set_exception_handler(lambda _loop, fault: world.broken.append(str(fault.get("exception") or fault)))
     with _log(loop, level=0 if log else logging.CRITICAL), _simulated_clients():
         try:
             loop.run_until_complete(world.run())
