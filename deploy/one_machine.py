@@ -118,6 +118,7 @@ class System:
             "APP_SVC_RESOURCE": self.app_url,
             "APP_SVC_CLIENT_ID": "app-svc",
             "APP_SVC_CLIENT_SECRET_FILE": str(data / "secrets" / "app-svc"),
+            "APP_SVC_SECRET_KEY_FILE": str(data / "app-secret.key"),
         }
         simulator = {
             "APP_SVC_ISSUER": self.issuer,

@@ -101,7 +101,8 @@ async def run_service(
     **more: Any,
 ) -> AsyncIterator[Running]:
     """Run the service. `fresh`: its revocation view believes to be up to date, though there is no bus."""
-    secret = Path(more.pop("folder")) / "secret"
+    folder = Path(more.pop("folder"))
+    secret = folder / "secret"
     secret.write_text("app-svc-secret\n")
     await asyncio.to_thread(upgrade, url, package="app_svc")
     settings = Settings(
@@ -109,6 +110,7 @@ async def run_service(
         nats_url=nats_url or f"nats://127.0.0.1:{free_port()}",
         issuer=issuer.url,
         client_secret_file=secret,
+        secret_key_file=folder / "secret.key",
         **more,
     )
     service = AppService(settings, now=now)

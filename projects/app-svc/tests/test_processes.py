@@ -31,6 +31,7 @@ def environment(issuer: Any, tmp_path: Path) -> dict[str, str]:
         "APP_SVC_NATS_URL": f"nats://127.0.0.1:{free_port()}",
         "APP_SVC_ISSUER": issuer.url,
         "APP_SVC_CLIENT_SECRET_FILE": str(secret),
+        "APP_SVC_SECRET_KEY_FILE": str(tmp_path / "secret.key"),
     }
 
 

@@ -6,6 +6,7 @@ Where is what:
     GET  /shipments, /shipments/summary, /shipments/{id}         app_svc.shipments
     GET  /shipments/{id}/timeline, /shipments/live               app_svc.tracking    built from the events, once each
     GET, POST, DELETE /admin/dead/…                              app_svc.dead_letters
+    GET, POST, PATCH, DELETE /admin/webhooks…                    app_svc.webhooks    signed messages to systems outside
     GET  /health, /ready                                         app_svc.app         the composition root
     app-svc serve | work | simulate | migrate                    app_svc.__main__
     app-svc dead | consumers | outbox                            app_svc.commands    for operators

@@ -54,8 +54,12 @@ def serve(
     import uvicorn
 
     from app_svc.app import AppService
+    from lib_one.secret_key import SecretKeyError
 
-    service = AppService(settings)
+    try:
+        service = AppService(settings)
+    except SecretKeyError as error:
+        fail(f"{error}. `app-svc secret` makes one")
 
     class Server(uvicorn.Server):
         """Ends open streams first, so that a stop does not wait for them, and ends with exit code 0."""
@@ -102,6 +106,22 @@ def work_timeline() -> None:
         _run(TimelineWorker(settings).run())
 
 
+@work.command("webhooks")
+def work_webhooks() -> None:
+    """Send webhooks: sign what waits, try again what did not arrive, forget what is old."""
+    settings = read_settings()
+    bring_up_to_date(settings)
+    from app_svc.app import WebhookWorker
+    from lib_one.secret_key import SecretKeyError
+
+    try:
+        worker = WebhookWorker(settings)
+    except SecretKeyError as error:
+        fail(f"{error}. `app-svc secret` makes one")
+    with _traces(settings):
+        _run(worker.run())
+
+
 @cli.command()
 def simulate() -> None:
     """Move shipments between real places, as a client of the API, until stopped."""
@@ -109,6 +129,19 @@ def simulate() -> None:
     from app_svc.simulator.run import simulate as simulate_
 
     _run(simulate_(settings))
+
+
+@cli.command()
+def secret() -> None:
+    """Make the file of the master secret (APP_SVC_SECRET_KEY_FILE) if there is none."""
+    from lib_one.secret_key import SecretKeyError, load
+
+    settings = read_settings()
+    try:
+        load(settings.secret_key_file, service="app-svc", create=True)
+    except SecretKeyError as error:
+        fail(str(error))
+    typer.echo(f"{settings.secret_key_file} holds the master secret: back it up apart from the database.")
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from app_svc import dead_letters, web
+from app_svc import dead_letters, web, webhooks
 from app_svc.bus import SERVICE, connection_to_bus
 from app_svc.metrics import metrics
 from app_svc.settings import Settings, secret
@@ -27,6 +27,7 @@ from lib_one.event import Now, utc_now
 from lib_one.nats import APP_PROJECTOR, Check, DeadLetters, JetStreamBus, Presence, bus_checks
 from lib_one.observe import CONTENT_TYPE, Observed, Traffic, get_logger
 from lib_one.sql import STUCK, Database, DatabaseError, Outbox, Relay, open_database
+from lib_one.webhooks import TIMEOUT
 from lib_two import fastapi as tokens
 from lib_two.guard import Guard
 from lib_two.revocation import RevocationView
@@ -82,7 +83,10 @@ class AppService:
             scopes=SCOPES,
             name="Shipment tracking",
         )
-        store = ShipmentStore(Outbox(source=SOURCE, now=now), now=now)
+        outbox = Outbox(source=SOURCE, now=now)
+        store = ShipmentStore(outbox, now=now)
+        self.outside = http.guarded_client(loopback=settings.loopback, timeout=TIMEOUT)
+        self.webhooks = webhooks.webhooks(settings, self.database, outbox, self.outside, now=now)
         # Tracking first: `/shipments/live` must not be taken for a shipment with that reference. The routes are taken
         # one by one because an included router costs every request a second round of matching (60 of 200 µs).
         for routes in (
@@ -91,6 +95,7 @@ class AppService:
             ),
             shipment_routes.router(self.database, store, now=now),
             dead_letters.router(DeadLetters(self.bus, service=SERVICE)),
+            webhooks.router(self.webhooks.desk),
         ):
             self.api.router.routes.extend(routes.routes)
         self.api.add_api_route("/health", self._health, methods=["GET"], tags=["operation"])
@@ -102,6 +107,7 @@ class AppService:
             bus=self.bus,
             guard=self.guard,
             feed=self.feed,
+            webhooks=self.webhooks,
             most_streams=settings.live_streams,
             now=now,
         )
@@ -112,10 +118,12 @@ class AppService:
     @asynccontextmanager
     async def _lifespan(self, _api: FastAPI) -> AsyncGenerator[None]:
         await self.connection.start()
+        await self.webhooks.reload()
         jobs: dict[str, Callable[[], Awaitable[None]]] = {
             "revocation view": lambda: self.view.run(self.connection),
             "relay": self.relay.run,
             "live feed": self.feed.run,
+            "webhooks, what others changed": lambda: webhooks.reload_for_ever(self.webhooks),
             "live feed on the bus": Announcer(self.feed, self.connection).run,
             "presence": Presence(
                 self.connection,
@@ -129,6 +137,8 @@ class AppService:
         if self.settings.workers:
             jobs["timeline"] = lambda: self.projector.run(self.bus)
             jobs["inbox"] = self.projector.prune_for_ever
+            jobs["webhooks"] = self.webhooks.worker.run
+            jobs["webhooks, old ones"] = lambda: webhooks.sweep_for_ever(self.database, now=self.now)
         tasks = [asyncio.create_task(for_ever(name, job), name=name) for name, job in jobs.items()]
         try:
             yield
@@ -139,6 +149,7 @@ class AppService:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.connection.close()
             await self.http.aclose()
+            await self.outside.aclose()
             await self.database.close()
 
     def _stats(self) -> dict[str, Any]:
@@ -207,7 +218,9 @@ class AppService:
                 title=self.api.title, version=self.api.version, summary=self.api.summary, routes=self.api.routes
             )
             components = schema.setdefault("components", {}).setdefault("schemas", {})
-            components.update(web.components(*shipment_routes.BODIES, *tracking_routes.BODIES, *dead_letters.BODIES))
+            components.update(
+                web.components(*shipment_routes.BODIES, *tracking_routes.BODIES, *dead_letters.BODIES, *webhooks.BODIES)
+            )
             self.api.openapi_schema = schema
         return self.api.openapi_schema
 
@@ -248,6 +261,39 @@ class TimelineWorker:
         except DatabaseError as error:
             database |= {"ok": False, "reason": str(error)}
         return {"database": database, **await bus_checks(self._connection)}
+
+
+class WebhookWorker:
+    """The worker that sends webhooks, alone in its process."""
+
+    def __init__(self, settings: Settings, *, now: Now = utc_now) -> None:
+        """Put it together.
+
+        Raises:
+            SecretKeyError: the file of the master secret is missing or unreadable.
+        """
+        self._database: Database = open_database(settings.database_url)
+        self._connection = connection_to_bus(settings)
+        self._outside = http.guarded_client(loopback=settings.loopback, timeout=TIMEOUT)
+        self._now = now
+        outbox = Outbox(source=SOURCE, now=now)
+        self._webhooks = webhooks.webhooks(settings, self._database, outbox, self._outside, now=now)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._connection.start()
+        presence = Presence(self._connection, version=version(SERVICE), description="Sends webhooks", role="webhooks")
+        log.info("the worker of webhooks runs")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(for_ever("webhooks", self._webhooks.worker.run))
+                tasks.create_task(for_ever("reload", lambda: webhooks.reload_for_ever(self._webhooks)))
+                tasks.create_task(for_ever("sweep", lambda: webhooks.sweep_for_ever(self._database, now=self._now)))
+                tasks.create_task(for_ever("presence", presence.run))
+        finally:
+            await self._connection.close()
+            await self._outside.aclose()
+            await self._database.close()
 
 
 async def for_ever(name: str, job: Callable[[], Awaitable[None]]) -> None:

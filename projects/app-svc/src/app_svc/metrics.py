@@ -7,6 +7,7 @@ from lib_one.nats.figures import add_bus
 from lib_one.observe import Metrics, Traffic, gauge
 from lib_one.sql import Database, Relay
 from lib_one.sql.figures import add_database, add_outbox
+from lib_one.webhooks import WebhookRoom, add_webhooks
 from lib_two.figures import add_guard
 from lib_two.guard import Guard
 
@@ -22,6 +23,7 @@ def metrics(
     bus: JetStreamBus,
     guard: Guard,
     feed: LiveFeed,
+    webhooks: WebhookRoom,
     most_streams: int,
     now: Now,
 ) -> Metrics:
@@ -32,6 +34,7 @@ def metrics(
     add_database(found, database)
     add_bus(found, bus)
     add_guard(found, guard)
+    add_webhooks(found, database, webhooks.worker)
     found.add(STREAMS, lambda: feed.open)
     found.add(STREAMS_LIMIT, lambda: most_streams)
     return found

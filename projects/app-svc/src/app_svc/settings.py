@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     """The client that asks the issuer about a token (introspection) while the revocation view is not fresh."""
     client_secret_file: FilePath | None = None
     """File with that client's secret. Without it nothing can be asked, and doubtful tokens are refused with 503."""
+    secret_key_file: Path = Path(".data/app-secret.key")
+    """File with the master secret, which seals the secrets of webhooks: keep it apart from the database. Made at the
+    first start where `APP_SVC_RESOURCE` is a loopback address; elsewhere by `app-svc secret`."""
     workers: bool = True
     """Run the workers inside `serve`. Turn it off where `app-svc work …` runs beside it."""
     live_streams: Annotated[int, Field(ge=1)] = 1000
@@ -106,7 +109,12 @@ class Settings(BaseSettings):
     @property
     def shows_metrics(self) -> bool:
         """Whether `/metrics` answers."""
-        return _loopback(urlsplit(self.resource).hostname or "") if self.metrics is None else self.metrics
+        return self.loopback if self.metrics is None else self.metrics
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the resource is this machine: development, where webhooks may be sent to it."""
+        return _loopback(urlsplit(self.resource).hostname or "")
 
 
 def _loopback(host: str) -> bool:
