@@ -300,8 +300,10 @@ def parse_form(body: bytes) -> Form:
         name, _, value = pair.partition("=")
         if not value:
             continue
-        if "%" in pair or "+" in pair:
-            name, value = form_decode(name.encode()), form_decode(value.encode())
+        if "%" in value or "+" in value:
+            value = form_decode(value.encode())
+        if "%" in name or "+" in name:
+            name = form_decode(name.encode())
         if name == "resource":
             resources.append(resource_identifier(value))
         elif name in form:

@@ -5,6 +5,7 @@ Nothing here ends in a traceback or in a framework's own error: what cannot be r
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 from typing import Any, overload
 from urllib.parse import parse_qsl
@@ -73,7 +74,7 @@ class Fields(Mapping[str, str]):
         """All values of `name`, in order: for `resource`, the one parameter that may be repeated (RFC 8707 2)."""
         return tuple(self._all.get(name, ()))
 
-    @property
+    @cached_property
     def repeated(self) -> frozenset[str]:
         """The names that came more than once."""
         return frozenset(name for name, values in self._all.items() if len(values) > 1)

@@ -59,6 +59,11 @@ _next = {
     )
     for urgent, batch in ((True, URGENT_BATCH), (False, BATCH))
 }
+_mark_sent = Prepared(
+    update(outbox)
+    .where(outbox.c.position.between(bindparam("first"), bindparam("last")))
+    .values(sent_at=bindparam("t"))
+)
 _mark_refused = Prepared(
     update(outbox).where(outbox.c.position == bindparam("p")).values(refused_at=bindparam("t"), error=bindparam("e"))
 )
@@ -344,9 +349,20 @@ def _mark(
     refused: Sequence[tuple[int, str]],
     now: datetime,
 ) -> None:
-    connection.execute(update(outbox).where(outbox.c.position.in_(sent)).values(sent_at=now))
+    _mark_sent.run_many(connection, [{"first": first, "last": last, "t": now} for first, last in _runs(sent)])
     advance(connection, reached)
     _mark_refused.run_many(connection, [{"p": position, "t": now, "e": error[:1000]} for position, error in refused])
+
+
+def _runs(positions: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run without a gap: between them is nothing else, and there are few."""
+    runs: list[tuple[int, int]] = []
+    for position in sorted(positions):
+        if runs and position == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], position)
+        else:
+            runs.append((position, position))
+    return runs
 
 
 def _prune(connection: Connection, after: int, before: datetime) -> tuple[int, int]:
