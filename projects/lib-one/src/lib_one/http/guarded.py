@@ -26,7 +26,7 @@ from httpx import (
     TransportError,
 )
 
-from lib_one.http.client import CONNECT_TIMEOUT
+from lib_one.http.client import CONNECT_TIMEOUT, trusted
 
 type Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """The addresses of a host's name."""
@@ -98,7 +98,8 @@ class _Network(AsyncBaseTransport):
 def _carrier() -> AsyncHTTPTransport:
     # A connection serves one request: kept ones are found again by their address, and two hosts at one address have
     # two certificates.
-    return AsyncHTTPTransport(limits=Limits(max_connections=100, max_keepalive_connections=0), trust_env=False)
+    limits = Limits(max_connections=100, max_keepalive_connections=0)
+    return AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
 
 
 class _Guard(AsyncBaseTransport):
