@@ -68,13 +68,7 @@ deliveries = Table(
     Index("ix_webhook_deliveries_endpoint", "endpoint_id", "delivery_id"),
 )
 _waiting = deliveries.c.next_attempt_at.is_not(None)
-Index(
-    "ix_webhook_deliveries_due",
-    deliveries.c.endpoint_id,
-    deliveries.c.next_attempt_at,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
-)
+Index("ix_webhook_deliveries_due", deliveries.c.endpoint_id, deliveries.c.next_attempt_at, sqlite_where=_waiting)
 
 attempts = Table(
     "webhook_attempts",
