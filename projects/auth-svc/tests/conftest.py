@@ -9,12 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 
 from auth_svc.settings import Settings
 from auth_svc.testing import SEED, House, Person, browsing, running_house, settings_in
 from lib_one.testing import Clock
 from lib_one.testing.databases import PostgresServer, postgres_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """Passwords are hashed with as little work as Argon2 can: with what people get, that would be a third of all work.
+
+    What people get is in `users/test_passwords.py`.
+    """
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=argon2.Type.ID)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("passwords", "accounts"):
+            patch.setattr(f"auth_svc.users.{module}.argon2id", lambda: hasher)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from auth_svc.errors import TemporarilyUnavailable
 from auth_svc.testing import House
-from auth_svc.users import Passwords
+from auth_svc.users import Passwords, passwords
 from auth_svc.users.passwords import argon2id
 
 
@@ -53,7 +53,7 @@ class Counting:
     """A hasher that counts what it is asked, and may be held."""
 
     def __init__(self) -> None:
-        self.inner = argon2id()
+        self.inner = passwords.argon2id()
         self.asked: list[tuple[str, str]] = []
         self.go = threading.Event()
         self.go.set()
