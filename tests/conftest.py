@@ -19,9 +19,9 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDoor]:
-    """One running system for all tests that only use it."""
+    """One running system for all tests of a module that only use it. After them it would cost the others time."""
     door = FrontDoor(tmp_path_factory.mktemp("system") / "data")
     try:
         yield door.wait_until_up()
