@@ -37,6 +37,13 @@ def test_access_tokens_do_not_outlive_what_the_bus_keeps_of_revocations(
         from_environment()
 
 
+def test_clients_are_sent_to_no_bus_where_their_tokens_go_in_the_clear() -> None:
+    good = "tls://bus.example:4222 wss://bus.example/nats nats://127.0.0.1:4222"
+    assert Settings(nats_door_addresses=good).nats_door_addresses == good
+    with pytest.raises(ValidationError, match="nats_door_addresses"):
+        Settings(nats_door_addresses="nats://bus.example:4222")
+
+
 def test_unknown_variable_refuses_to_start_by_name_and_without_its_value() -> None:
     with pytest.raises(UnknownSettingError, match="AUTH_SVC_ISUER") as caught:
         from_environment({"AUTH_SVC_ISUER": "a value", "OTHER": "x"})

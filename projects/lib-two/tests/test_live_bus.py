@@ -13,13 +13,15 @@ import httpx
 import pytest
 
 from lib_one import http as web
+from lib_one.errors import BusUnavailableError
 from lib_one.event import utc_now
 from lib_one.nats import NatsConnection
 from lib_one.nats.callout import Admission, Callout, Shown
+from lib_one.nats.guest import Guest
 from lib_one.nats.session import inbox_of
 from lib_one.testing import NatsServer, eventually, nats_server
 from lib_two import live
-from lib_two.bus import Pass
+from lib_two.bus import Pass, enter
 
 URL = "http://api/shipments/live"
 
@@ -295,6 +297,15 @@ async def test_the_next_connection_comes_with_the_next_token_before_this_one_end
     await eventually(lambda: house.ids == [1])
     assert [until for _, until in house.api.asked].count(None) == 1  # it did not go back to HTTP in between
     assert house.states == [True]
+
+
+async def test_no_token_is_sent_to_an_address_in_the_clear() -> None:
+    async def never(guest: Guest) -> None:
+        raise AssertionError
+
+    for address in ("nats://bus.example:4222", "ws://bus.example/nats", "http://127.0.0.1"):
+        with pytest.raises(BusUnavailableError, match="in the clear"):
+            await enter(Pass("t1", None), [address], (), never)
 
 
 def test_it_is_time_for_the_next_token_before_this_one_ends() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lib_one.nats.addresses import safe
+from lib_one.nats.addresses import safe, safe_for_guests
 
 PREFIX = "APP_SVC_"
 
@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("use sqlite:///path or postgresql+psycopg://…")
         return value
+
+    @field_validator("live_bus")
+    @classmethod
+    def _encrypted_for_guests(cls, value: str) -> str:
+        return safe_for_guests(value)
 
     @field_validator("nats_url")
     @classmethod

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from app_svc.settings import Settings
 from app_svc.tracking import feed as feeds
 from lib_one.nats import NatsConnection
 from lib_one.sql import DatabaseUnavailableError
@@ -279,11 +281,16 @@ async def test_a_stream_ends_where_it_is_told_to(live: Any) -> None:
     assert stream.sequences == []
 
 
+def test_clients_are_sent_to_no_bus_where_their_tokens_go_in_the_clear() -> None:
+    with pytest.raises(ValidationError, match="live_bus"):
+        Settings(live_bus="ws://bus.example")
+
+
 async def test_the_bus_is_told_the_same_and_the_feed_says_where(start: Any, nats: NatsServer) -> None:
     heard: list[Any] = []
     ear = NatsConnection(nats.url, name="somebody")
     await ear.start()
-    async with start(nats_url=nats.url, live_bus=f"{nats.url} ws://bus.example", fresh=True) as running:
+    async with start(nats_url=nats.url, live_bus=f"{nats.url} wss://bus.example", fresh=True) as running:
         clerk = running.caller()
         session = await ear.session()
         for subject in ("live.shipments.*.*", "live.shipments.place"):
@@ -312,6 +319,6 @@ async def test_the_bus_is_told_the_same_and_the_feed_says_where(start: Any, nats
             ({"shipment_id": "A-1"}, f"live.shipments.{shipment['id']}.*"),
         ):
             async with clerk.http.stream("GET", "/shipments/live", headers=headers, params=params) as response:
-                assert response.headers["live-bus"] == f"{nats.url} ws://bus.example"
+                assert response.headers["live-bus"] == f"{nats.url} wss://bus.example"
                 assert response.headers["live-subjects"] == f"{subject} live.shipments.place"
     await ear.close()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lib_one.nats.addresses import safe
+from lib_one.nats.addresses import safe, safe_for_guests
 
 PREFIX = "AUTH_SVC_"
 _SEGMENT = re.compile(r"[A-Za-z0-9\-._~]+")
@@ -204,6 +204,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         return value
+
+    @field_validator("nats_door_addresses")
+    @classmethod
+    def _encrypted_for_guests(cls, value: str) -> str:
+        return safe_for_guests(value)
 
     @field_validator("nats_url")
     @classmethod

@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 
 from lib_one.errors import BusUnavailableError
 from lib_one.nats import NatsConnection
-from lib_one.nats.addresses import safe
+from lib_one.nats.addresses import safe, safe_for_guests
 from lib_one.nats.session import ApiError, _Client
 from lib_one.testing import NatsServer, eventually, free_port, nats_server
 
@@ -265,3 +265,18 @@ def test_addresses_are_encrypted_or_on_this_machine(text: str) -> None:
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         safe(text)
+
+
+def test_what_clients_dial_is_encrypted_or_on_this_machine() -> None:
+    for text in ("", "tls://bus.example:4222 wss://bus.example/nats", "nats://127.0.0.1:4222 ws://[::1]:8403"):
+        assert safe_for_guests(text) == text
+    for text in (
+        "nats://bus.example",
+        "tls://a ws://10.0.0.2",
+        "https://bus.example",
+        "tls://a,tls://b:x",
+        "wss://",
+        "x",
+    ):
+        with pytest.raises(ValueError, match="must"):
+            safe_for_guests(f"tls://good.example {text}")

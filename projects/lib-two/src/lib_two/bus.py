@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lib_one.errors import BusUnavailableError
+from lib_one.nats.addresses import is_guarded
 
 if TYPE_CHECKING:
     from lib_one.nats.guest import Guest
@@ -32,6 +33,8 @@ async def enter[T](
 ) -> "tuple[Guest, T]":
     """Connect at the first address that lets us in and where `begin` succeeds, and listen to `subjects`.
 
+    An address at which the token would go over a network in the clear is passed over, whoever has told it.
+
     Raises:
         BusUnavailableError: there is none.
     """
@@ -39,6 +42,9 @@ async def enter[T](
 
     reason = BusUnavailableError("no address")
     for address in addresses:
+        if not is_guarded(address):
+            reason = BusUnavailableError(f"{address}: the token would be sent in the clear")
+            continue
         guest = Guest()
         sign = None if shown.prove is None else partial(shown.prove, address)
         try:

@@ -27,6 +27,32 @@ def safe(text: str) -> str:
     return text
 
 
+def safe_for_guests(text: str) -> str:
+    """The same text, addresses for clients with spaces between, if nothing goes over a network that is not encrypted.
+
+    Raises:
+        ValueError: an address is none, or is plain and not on this machine.
+    """
+    if not all(is_guarded(address) for address in text.split()):
+        raise ValueError(
+            "must be tls://host:port or wss://host:port, several with spaces between; nats:// and ws:// are for this "
+            "machine alone"
+        )
+    return text
+
+
+def is_guarded(address: str) -> bool:
+    """Whether what is sent to this address of a client is encrypted, or stays on this machine."""
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port  # a port that is none is a ValueError
+    except ValueError:
+        return False
+    if not host or "," in parts.netloc:
+        return False
+    return parts.scheme in ("tls", "wss") or (parts.scheme in ("nats", "ws") and _loopback(host))
+
+
 def _loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
