@@ -248,6 +248,33 @@ async def test_route_that_may_accept_believes_the_issuer_if_it_answers(
         await guard.check(token, in_doubt=accept_within(timedelta(seconds=30)))
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_revocation_that_comes_while_the_issuer_is_asked_counts(
+    issuer: FakeIssuer, http: web.AsyncClient, clock: Clock, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """The issuer's answer is from before it, or there is none and the route would accept in doubt."""
+    view = RevocationView(now=clock, monotonic=lambda: 1000.0)
+    guard = make_guard(issuer, http, view, now=clock)
+    view.follow(Feed(), lambda: True)
+    beat(view, clock)
+    token = issuer.mint("user-1", "shipments:read")
+    await guard.check(token)
+    view.follow(Feed(), lambda: False)
+    ask = guard._introspection.claims
+
+    async def asked(token: str) -> bytes | None:
+        try:
+            return await ask(token)
+        finally:
+            view.apply(event(_token_revoked(issuer, token), source="/auth-svc", now=clock), 2)
+
+    monkeypatch.setattr(guard._introspection, "claims", asked)
+    if not answers:
+        issuer.stop()
+    with pytest.raises(InvalidToken if answers else CannotKnow):
+        await guard.check(token, in_doubt=accept_within(timedelta(seconds=30)))
+
+
 @pytest.mark.parametrize("seconds", [-1, 0, 301])
 def test_bound_of_acceptance_is_bounded(seconds: int) -> None:
     with pytest.raises(ValueError, match="bound"):

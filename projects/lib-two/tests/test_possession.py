@@ -234,6 +234,8 @@ async def test_proof_is_good_for_a_minute_rfc9449_4_3(
         {"jwk": OctKey.generate_key().as_dict()},
         {"jwk": ECKey.generate_key("P-256").as_dict(private=False)},
         {"jwk": ECKey.generate_key("P-384").as_dict(private=False)},
+        {"crit": ["exp"]},
+        {"crit": []},
     ],
 )
 async def test_header_of_a_proof_is_checked_rfc9449_4_3(
@@ -251,6 +253,21 @@ async def test_other_algorithms_are_refused_rfc9449_4_3(api: web.AsyncClient, is
     prover = Prover(clock, "RS256")
     token = issuer.mint("user-1", "shipments:read", cnf={"jkt": prover.jkt})
     assert refused(await api.get("/shipments", headers=prover.shows(token)), "invalid_dpop_proof")
+
+
+@pytest.mark.filterwarnings("ignore:Key size should be")
+@pytest.mark.parametrize(("size", "good"), [(1024, False), (2048, True)])
+def test_rsa_key_of_a_proof_is_large_enough_rfc7518_3_5(clock: Clock, size: int, good: bool) -> None:
+    prover = Prover(clock, "PS256")
+    prover.key = RSAKey.generate_key(size)
+    shown = Shown(token="t", scheme="dpop", method="GET", path="/shipments", proofs=(prover.proof("t"),))
+    bound = Confirmation(jkt=prover.key.thumbprint())
+    if good:
+        Possession(RESOURCE).check(shown, bound, now=clock())
+    else:
+        with pytest.raises(InvalidProof) as refusal:
+            Possession(RESOURCE).check(shown, bound, now=clock())
+        assert "RSA" in (refusal.value.detail or "")
 
 
 async def test_proof_is_good_once_rfc9449_11_1(api: web.AsyncClient, prover: Prover, token: str) -> None:
