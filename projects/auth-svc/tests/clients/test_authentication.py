@@ -23,13 +23,13 @@ def must_be_refused(answer: Any, code: str = "invalid_client") -> None:
         assert answer.headers["www-authenticate"].startswith("Basic ")
 
 
-async def posting(house: House) -> None:
+async def posting(house: House, method: str = "client_secret_post") -> None:
     """Register the client `poster`, which sends its secret in the body."""
     metadata = NewClient(
         client_id="poster",
         client_name="Poster",
         secret=house.secret,
-        token_endpoint_auth_method="client_secret_post",
+        token_endpoint_auth_method=method,
         grant_types=("client_credentials",),
         scope="shipments:read",
     )
@@ -46,6 +46,14 @@ async def test_the_registered_method_holds_oidc_core_9(house: House) -> None:
     await posting(house)
     must_be_refused(await house.post("/token", GRANT, client="poster"))
     must_be_refused(await house.post("/token", GRANT | {"client_id": "simulator", "client_secret": house.secret}))
+
+
+async def test_another_registered_method_is_seen_though_the_header_is_known_oidc_core_9(house: House) -> None:
+    await posting(house, "client_secret_basic")
+    assert (await house.post("/token", GRANT, client="poster")).status_code == 200
+    await posting(house)
+    house.app.clients.forget("poster")
+    must_be_refused(await house.post("/token", GRANT, client="poster"))
 
 
 async def test_credentials_in_the_header_are_form_decoded_rfc6749_2_3_1(house: House) -> None:
@@ -97,6 +105,13 @@ async def test_header_given_twice_is_invalid_request(house: House) -> None:
 )
 async def test_bad_header_is_invalid_client_with_a_challenge(house: House, path: str, header: str) -> None:
     must_be_refused(await house.http.post(path, data={"token": "x"}, headers={"authorization": header}))
+
+
+async def test_good_credentials_count_under_their_scheme_alone_rfc6749_2_3_1(house: House) -> None:
+    (good,) = basic(f"simulator:{house.secret}".encode()).values()
+    assert (await house.http.post("/token", data=GRANT, headers={"authorization": good})).status_code == 200
+    other = {"authorization": good.replace("Basic", "Bearer")}
+    must_be_refused(await house.http.post("/token", data=GRANT, headers=other))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("disabled_at", UtcDateTime, nullable=True),
-        sa.Column("deleted_at", UtcDateTime, nullable=True),
         sa.PrimaryKeyConstraint("client_id", name="pk_clients"),
     )
     op.create_table(
