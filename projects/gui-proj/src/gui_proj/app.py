@@ -12,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widgets import Input
 
 from gui_proj.backend import Away, Backend, FeedState, Refused, SignedOut
 from gui_proj.board import Board
@@ -198,13 +199,15 @@ class GuiApp(App[None]):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """To revoke is for operators."""
-        return self.operator if action == "revoke" else super().check_action(action, parameters)
+        """To revoke is for operators; its key in the search box is a letter."""
+        if action == "revoke":
+            return self.operator and not isinstance(self.focused, Input)
+        return super().check_action(action, parameters)
 
-    def action_revoke(self) -> None:
-        """Choose what is to end."""
+    async def action_revoke(self) -> None:
+        """Choose what is to end. Ready when it returns: the next key may be on its way already."""
         if not any(isinstance(screen, RevokeScreen) for screen in self.screen_stack):
-            self.push_screen(RevokeScreen())
+            await self.push_screen(RevokeScreen())
 
     def action_help(self) -> None:
         """Show the keys."""

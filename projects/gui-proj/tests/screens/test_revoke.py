@@ -24,6 +24,12 @@ def backend() -> FakeBackend:
     return backend
 
 
+async def choose(screen: Any, *keys: str) -> None:
+    await screen.press("x")
+    await screen.reads("What is to end?", "User name or sub")
+    await screen.press(*keys)
+
+
 async def test_only_operators_are_offered_it(gui: Open, backend: FakeBackend) -> None:
     async with gui(backend, size=(80, 24)) as screen:
         await screen.reads("● live", "x Revoke", "q Quit")
@@ -41,9 +47,7 @@ async def test_it_is_chosen_named_confirmed_and_watched(gui: Open, backend: Fake
     backend.confirmed.clear()
     async with gui(backend, size=(80, 24)) as screen:
         await screen.reads("x Revoke")
-        await screen.press("x")
-        await screen.reads("What is to end?", "User name or sub")
-        await screen.press("enter")
+        await choose(screen, "enter")
         await screen.reads("Type the user name or sub first.")
         await screen.press("down", *"reports-ui", "enter")
         await screen.reads("Revoke all tokens of the application reports-ui?", "of everybody", "y  Revoke")
@@ -61,6 +65,14 @@ async def test_it_is_chosen_named_confirmed_and_watched(gui: Open, backend: Fake
         assert "reports-ui" not in text
         await screen.press("escape")
         await screen.reads("BKG-100004")
+
+
+async def test_its_key_is_a_letter_in_the_search_box(gui: Open, backend: FakeBackend) -> None:
+    async with gui(backend) as screen:
+        await screen.reads("x Revoke")
+        await screen.press("slash", "x")
+        await screen.reads("match “x”")
+        assert "What is to end?" not in screen.text
 
 
 async def test_no_is_no(gui: Open, backend: FakeBackend) -> None:
@@ -81,7 +93,7 @@ async def test_no_is_no(gui: Open, backend: FakeBackend) -> None:
 async def test_own_session_ends_after_the_answer_was_seen(gui: Open, backend: FakeBackend) -> None:
     async with gui(backend) as screen:
         await screen.reads("x Revoke", "Erin Employee")
-        await screen.press("x", *"Erin", "enter")
+        await choose(screen, *"Erin", "enter")
         await screen.reads("This ends your own session here as well.")
         await screen.press("y")
         await screen.reads(
@@ -102,7 +114,7 @@ async def test_own_session_ends_after_the_answer_was_seen(gui: Open, backend: Fa
 async def test_what_goes_wrong_is_said(gui: Open, backend: FakeBackend, trouble: Exception, words: str) -> None:
     async with gui(backend) as screen:
         await screen.reads("x Revoke", "Erin Employee", "BKG-100004")
-        await screen.press("x", *"nobody", "enter")
+        await choose(screen, *"nobody", "enter")
         await screen.reads("Revoke all access of the person nobody?")
         backend.trouble = trouble
         await screen.press("y")
@@ -115,7 +127,7 @@ async def test_what_goes_wrong_is_said(gui: Open, backend: FakeBackend, trouble:
 async def test_session_that_was_over_before_leads_to_the_sign_in(gui: Open, backend: FakeBackend) -> None:
     async with gui(backend) as screen:
         await screen.reads("x Revoke")
-        await screen.press("x", *"dan", "enter")
+        await choose(screen, *"dan", "enter")
         await screen.reads("Revoke all access of the person dan?")
         backend.session = False
         await screen.press("y")
@@ -130,7 +142,7 @@ async def test_what_is_not_known_is_said(gui: Open, backend: FakeBackend, guards
     backend.guards = guards
     async with gui(backend) as screen:
         await screen.reads("x Revoke")
-        await screen.press("x", *"dan", "enter")
+        await choose(screen, *"dan", "enter")
         await screen.reads("Revoke all access of the person dan?")
         await screen.press("y")
         await screen.reads("Revoked: all access of the person dan.", words)
@@ -140,7 +152,7 @@ async def test_what_services_say_never_steers_the_screen(gui: Open, backend: Fak
     backend.guards = (Guarded("odd [/b]\x1b[2J", "[red]", "\x07", 1.0),)
     async with gui(backend) as screen:
         await screen.reads("x Revoke")
-        await screen.press("x", *"[b", "enter")
+        await choose(screen, *"[b", "enter")
         await screen.reads("Revoke all access of the person [b?")
         await screen.press("y")
         await screen.reads("person [b.", "odd [/b] [2J", "[red]")

@@ -32,7 +32,7 @@ class BoardScreen(ServiceScreen):
     """Everything at a glance; Enter opens one shipment."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # First of all: else keys typed right after it would still go to the list.
+        # First of all, as what is for operators: else keys typed right after it would still go to the list.
         Binding("slash", "search", "Search", key_display="/", priority=True),
         Binding("1", "choose(0)", "Filter", key_display="1-5"),
         *(
@@ -44,7 +44,7 @@ class BoardScreen(ServiceScreen):
         Binding("escape", "clear", "Clear"),
         Binding("a", "activity", "Activity", show=False),
         Binding("r", "app.try_again", "Refresh", show=False),
-        Binding("x", "app.revoke", "Revoke"),
+        Binding("x", "app.revoke", "Revoke", priority=True),
         Binding("o", "app.sign_out", "Sign out"),
     ]
 

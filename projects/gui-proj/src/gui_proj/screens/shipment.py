@@ -27,7 +27,7 @@ class ShipmentScreen(ServiceScreen):
         Binding("n", "beside(1)", "Next"),
         Binding("p", "beside(-1)", "Previous"),
         Binding("r", "app.try_again", "Refresh", show=False),
-        Binding("x", "app.revoke", "Revoke", show=False),
+        Binding("x", "app.revoke", "Revoke", show=False, priority=True),
         Binding("o", "app.sign_out", "Sign out", show=False),
         Binding("j", "scroll(1)", "Down", show=False),
         Binding("k", "scroll(-1)", "Up", show=False),

@@ -7,10 +7,12 @@ from pathlib import Path
 from random import Random
 
 import msgspec
+from textual.pilot import Pilot
 
 from gui_proj.app import GuiApp
 from gui_proj.revocation import Guarded
 from gui_proj.testing.fake_backend import FakeBackend
+from gui_proj.testing.reading import screen_text
 from gui_proj.testing.sample import sample_backend
 
 _FONTS = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
@@ -44,11 +46,13 @@ async def revocation_svg(*, size: tuple[int, int] = (92, 16), theme: str = "toky
     )
     app = GuiApp(backend, theme=theme, now=backend.now)
     async with app.run_test(size=size) as pilot:
-        await pilot.pause(0.3)
-        await pilot.press("x", *"dan", "enter")
-        await pilot.pause(0.1)
+        await _reads(pilot, "x Revoke")
+        await pilot.press("x")
+        await _reads(pilot, "What is to end?")
+        await pilot.press(*"dan", "enter")
+        await _reads(pilot, "y  Revoke")
         await pilot.press("y")
-        await pilot.pause(0.3)
+        await _reads(pilot, "services refuse it")
         return self_contained(app.export_screenshot(title="gui-proj"))
 
 
@@ -58,6 +62,11 @@ def self_contained(svg: str) -> str:
     svg = re.sub(r"font-family: (Fira Code|monospace)[^;]*;", f"font-family: {_FONTS};", svg)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     return re.sub(r"\n\s*\n+", "\n", svg)
+
+
+async def _reads(pilot: Pilot[None], words: str) -> None:
+    while words not in screen_text(pilot.app):
+        await pilot.pause(0.05)
 
 
 def _move(backend: FakeBackend, random: Random) -> None:
