@@ -38,8 +38,8 @@ MUTATIONS = (
         "relay: `id > last` in place of `sent_at IS NULL`",
         _RELAY,
         "_mark",
-        ".where(outbox.c.position.in_(sent))",
-        ".where(outbox.c.position <= max(sent, default=0))",
+        "for first, last in _runs(sent)]",
+        "for first, last in [(0, max(sent, default=0))]]",
     ),
     Mutation("relay: an aggregate's facts together in flight", _RELAY, "_turns", "seen.get(row.aggregate, 0)", "0"),
     Mutation(

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from lib_one.nats import session as session_module
+from lib_one.nats.client import BusClient
 from lib_two.revocation import State
 from lib_two.validation import Claims
 from simulation.database import Storage
@@ -324,9 +325,8 @@ def _simulated_clients() -> Iterator[None]:
         assert owner is not None
         return owner.client()
 
-    real = session_module._Client
-    session_module._Client = client  # type: ignore[assignment,misc]
+    session_module.BusClient = client  # type: ignore[assignment,attr-defined]
     try:
         yield
     finally:
-        session_module._Client = real  # type: ignore[misc]
+        session_module.BusClient = BusClient  # type: ignore[attr-defined]

@@ -23,6 +23,9 @@ TYPE_PREFIX = "internal.event-based-svcs."
 SCHEMA_BASE = "https://event-based-svcs.internal/schemas/"
 """Of the identifier (`ce-dataschema`, and `$id` there) of every contract's JSON Schema."""
 
+HEADERS = ("ce-type", "ce-id", "ce-source", "ce-time", "traceparent")
+"""Those that `decode` reads."""
+
 _registry: dict[str, type["Contract"]] = {}
 _encoder = msgspec.json.Encoder()
 _decoders: dict[str, msgspec.json.Decoder["Contract"]] = {}

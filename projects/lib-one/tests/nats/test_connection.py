@@ -9,7 +9,8 @@ from nats.aio.msg import Msg
 from lib_one.errors import BusUnavailableError
 from lib_one.nats import NatsConnection
 from lib_one.nats.addresses import safe, safe_for_guests
-from lib_one.nats.session import ApiError, _Client
+from lib_one.nats.client import BusClient
+from lib_one.nats.session import ApiError
 from lib_one.testing import NatsServer, eventually, free_port, nats_server
 
 
@@ -107,10 +108,24 @@ async def test_a_function_gets_a_message_as_soon_as_it_is_read(server: NatsServe
     assert [(message.data, message.headers) for message in received] == [(b"1", {"ce-type": "one"})]
 
 
+async def test_only_the_headers_that_are_wanted_are_read_but_all_of_a_status(server: NatsServer, connect) -> None:
+    session = await (await connect(server)).session()
+    received: list[dict[str, str] | None] = []
+    subscription = await session.subscribe("n", lambda m: received.append(m.headers), headers=("one", "two", "three"))
+    for head in (
+        b"NATS/1.0\r\none: 1\r\nother: one: 2\r\ntwo:\xc3\xa9\r\none: 3\r\n\r\n",
+        b"NATS/1.0 204 EOB\r\nNats-Num-Pending: 7\r\n\r\n",
+    ):
+        await session.client._ps.parse(b"HMSG n %d %d %d\r\n%s\r\n" % (subscription._id, len(head), len(head), head))
+    await session.client._ps.parse(b"MSG n %d 1\r\n1\r\n" % subscription._id)
+    status = {"Status": "204", "Description": "EOB", "Nats-Num-Pending": "7"}
+    assert received == [{"one": "3", "two": "é"}, status, None]
+
+
 def test_headers_are_read_as_nats_py_reads_them() -> None:
     raw = b"a: 1\r\nb:2\r\nc:\t3 \r\nd: 4: 5\r\ne: \r\nf: \xc3\xa9 \xff\r\nno colon\r\na: 6\r\n\r\n"
-    assert _Client._parse_header_lines(raw) == Client._parse_header_lines(raw)
-    assert _Client._parse_header_lines(raw + b"g g: 7\r\n: 8\r\n\r\n") == Client._parse_header_lines(raw)
+    assert BusClient._parse_header_lines(raw) == Client._parse_header_lines(raw)
+    assert BusClient._parse_header_lines(raw + b"g g: 7\r\n: 8\r\n\r\n") == Client._parse_header_lines(raw)
 
 
 async def test_an_exception_in_a_callback_leaves_the_subscription_alive(server: NatsServer, connect) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from lib_one import event
 from lib_one.errors import BusUnavailableError
 from lib_one.nats.session import ApiError, Session
 from lib_one.nats.topology import StreamInfo
@@ -43,7 +44,7 @@ class Tail:
         self._subscriptions: list[Subscription] = []
 
     async def __aenter__(self) -> "Tail":
-        self._subscriptions.append(await self.session.subscribe(self._inbox + ".*", self._arrived.put_nowait))
+        self._subscriptions.append(await self._subscribe(self._inbox + ".*", self._arrived.put_nowait))
         self.session.on_end(self._over)
         return self
 
@@ -70,7 +71,7 @@ class Tail:
     async def listen(self, subject: str, *, above: int) -> None:
         """Hear live copies from now on. `above` is the sequence that was the last one before."""
         self._floor = above
-        self._subscriptions.append(await self.session.subscribe(subject, self._live))
+        self._subscriptions.append(await self._subscribe(subject, self._live))
 
     async def trouble(self, timeout: float) -> None:
         """Wait for a gap, for the end of the session, or for `timeout` seconds.
@@ -131,6 +132,9 @@ class Tail:
                 return await self._arrived.get()
         except TimeoutError:
             raise BusUnavailableError("the replay fell silent") from None
+
+    async def _subscribe(self, subject: str, receive: Callable[[Msg], None]) -> Subscription:
+        return await self.session.subscribe(subject, receive, headers=(*event.HEADERS, "Nats-Sequence"))
 
     def _live(self, message: Msg) -> None:
         sequence = int((message.headers or {}).get("Nats-Sequence", 0))
