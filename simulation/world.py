@@ -169,7 +169,7 @@ class World:
         self.chance.choice(self.processes).suspended_until = self.loop.time() + self.chance.uniform(0.5, 14)
 
     def _jump(self) -> None:
-        self.chance.choice(self.processes).skew = self.chance.uniform(-6, 6)
+        self.chance.choice(self.processes).skew = self.chance.uniform(-4.5, 4.5)
 
     def _away(self) -> None:
         self.loop.create_task(outage(self, self.chance.uniform(0.3, 4)))
