@@ -8,8 +8,10 @@ from types import ModuleType
 import pytest
 
 from lib_one.event import utc_now
+from lib_one.http import ASGITransport, client
 from lib_one.sql import Outbox, Relay, create_inbox, create_outbox, open_database
 from lib_one.testing import RecordingBus, eventually
+from lib_one.webhook_signature import new_secret, sign
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 
@@ -59,7 +61,20 @@ def _tables(connection: object) -> None:
     create_inbox(operations)
 
 
-@pytest.mark.parametrize("name", ["guarded_service", "facts"])
+async def test_a_receiver_of_webhooks_takes_what_is_signed_once_and_nothing_else() -> None:
+    secret = new_secret()
+    app = example("webhook_receiver").receiver([new_secret(), secret])
+    body = b'{"type":"shipment.delivered.v1","timestamp":"2026-11-20T12:00:00Z","data":{}}'
+    signed = sign(body, message_id="event-1", at=utc_now(), secrets=[secret])
+    async with client(base_url="http://receiver.example", transport=ASGITransport(app)) as http:
+        for _ in range(2):
+            assert (await http.post("/hooks", content=body, headers=signed)).status_code == 204
+        assert (await http.post("/hooks", content=body + b" ", headers=signed)).status_code == 401
+        assert (await http.post("/hooks", content=body)).status_code == 401
+    assert list(app.state.taken) == ["event-1"]
+
+
+@pytest.mark.parametrize("name", ["guarded_service", "facts", "webhook_receiver"])
 def test_page_shows_the_example(name: str) -> None:
     pages = "".join(page.read_text() for page in (EXAMPLES.parent / "how-to").glob("*.md"))
     assert f'"examples/{name}.py"' in pages

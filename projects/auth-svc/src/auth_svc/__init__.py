@@ -21,6 +21,7 @@
     /global-token-revocation                    logout/everywhere
     /admin/revocations, /admin/status           admin/
     /ssf/…  /.well-known/ssf-configuration      signals/
+    /admin/webhooks…                            webhooks
     /signout  /logout                           logout/
     /consents                                   consents
     /health  /ready                             health

@@ -1,4 +1,6 @@
-"""The API of app-svc as this program uses it. What comes back is checked, and kept as it came for JSON output.
+"""The API of app-svc as this program uses it, and of auth-svc where that has the same.
+
+What comes back is checked, and kept as it came for JSON output.
 
 Errors: those of `lib_two.session`, and CliError for an answer that is not what the API promises.
 """
@@ -246,6 +248,104 @@ class DeadLetters(_Api):
     async def drop(self, number: int) -> None:
         """Forget it."""
         await self._call("DELETE", f"/admin/dead/{number}", type(None))
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """An address that events are sent to. `secret` is there once."""
+
+    id: str
+    url: str
+    types: list[str]
+    description: str
+    state: str
+    waiting: int
+    reason: str | None = None
+    failing_since: datetime | None = None
+    old_secret_until: datetime | None = None
+    secret: str | None = None
+
+
+class WebhookList(msgspec.Struct, frozen=True):
+    """All of a service."""
+
+    webhooks: list[Webhook]
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt, as far as a list shows it."""
+
+    problem: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One event for one webhook."""
+
+    delivery_id: str
+    type: str
+    state: str
+    recorded_at: datetime
+    attempts: list[Attempt]
+    next_attempt_at: datetime | None = None
+
+
+class DeliveryPage(msgspec.Struct, frozen=True):
+    """A part of the log, newest first."""
+
+    deliveries: list[Delivery]
+    before: str | None = None
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """A test is on its way."""
+
+    delivery_id: str
+
+
+class Redelivered(msgspec.Struct, frozen=True):
+    """How many are on their way."""
+
+    deliveries: int
+
+
+class Webhooks(_Api):
+    """Webhooks, for operators: auth-svc and app-svc have the same addresses for them."""
+
+    async def add(self, wanted: Mapping[str, object]) -> Answer[Webhook]:
+        """Make one."""
+        return await self._call("POST", "/admin/webhooks", Webhook, json=wanted)
+
+    async def everything(self) -> Answer[WebhookList]:
+        """All of them."""
+        return await self._call("GET", "/admin/webhooks", WebhookList)
+
+    async def find(self, id_: str) -> Answer[Webhook]:
+        """One of them."""
+        return await self._call("GET", "/admin/webhooks", Webhook, params={"id": id_})
+
+    async def change(self, id_: str, changes: Mapping[str, object]) -> Answer[Webhook]:
+        """Change what is named."""
+        return await self._call("PATCH", "/admin/webhooks", Webhook, params={"id": id_}, json=changes)
+
+    async def rotate(self, id_: str, overlap_hours: int) -> Answer[Webhook]:
+        """Give it another secret."""
+        body = {"overlap_hours": overlap_hours}
+        return await self._call("POST", "/admin/webhooks/secret", Webhook, params={"id": id_}, json=body)
+
+    async def test(self, id_: str) -> Answer[Tested]:
+        """Send a message to try it."""
+        return await self._call("POST", "/admin/webhooks/test", Tested, params={"id": id_})
+
+    async def log(self, id_: str, wanted: Mapping[str, str]) -> Answer[DeliveryPage]:
+        """One page of its log."""
+        return await self._call("GET", "/admin/webhooks/deliveries", DeliveryPage, params={"id": id_, **wanted})
+
+    async def redeliver(self, id_: str, wanted: Mapping[str, object]) -> Answer[Redelivered]:
+        """Send once more."""
+        return await self._call("POST", "/admin/webhooks/deliveries", Redelivered, params={"id": id_}, json=wanted)
+
+    async def remove(self, id_: str) -> None:
+        """Forget it."""
+        await self._call("DELETE", "/admin/webhooks", type(None), params={"id": id_})
 
 
 class _Live(msgspec.Struct, frozen=True):

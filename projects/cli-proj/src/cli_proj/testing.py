@@ -39,6 +39,8 @@ class FakeAppService:
         self.scans: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         """Method and path of each request, query included."""
+        self.bodies: list[bytes] = []
+        """Of each request."""
         self.failures: list[Reply | None] = []
         """What the next requests get instead of an answer: a status and a body, or None for a cut connection."""
         self.fail_after: int | None = None
@@ -73,6 +75,9 @@ class FakeAppService:
                 service._serve(self)
 
             def do_POST(self) -> None:
+                service._serve(self)
+
+            def do_PATCH(self) -> None:
                 service._serve(self)
 
             def do_DELETE(self) -> None:
@@ -142,6 +147,7 @@ class FakeAppService:
         path, method = urlsplit(handler.path), handler.command
         with self._lock:
             self.requests.append((method, handler.path))
+            self.bodies.append(body)
             failing = bool(self.failures) and path.path != "/ready"
             failure = self.failures.pop(0) if failing else None
             if self.fail_after is not None:

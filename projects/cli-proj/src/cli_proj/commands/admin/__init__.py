@@ -2,9 +2,12 @@
 
 import typer
 
-from cli_proj.commands.admin import dead
+from cli_proj.commands.admin import dead, webhooks
 from cli_proj.commands.admin.revoke import revoke
 
-app = typer.Typer(name="admin", help="For operators: end what was issued, dead letters.", no_args_is_help=True)
+app = typer.Typer(
+    name="admin", help="For operators: end what was issued, dead letters, webhooks.", no_args_is_help=True
+)
 app.command()(revoke)
 app.add_typer(dead.app)
+app.add_typer(webhooks.app)
