@@ -1,7 +1,7 @@
 """A receiver of webhooks that believes nothing before it has checked: `uv run docs/examples/webhook_receiver.py`.
 
-It needs the secret that `cli-proj admin webhooks add` showed, in WEBHOOK_SECRET; while the secret is changed the old and
-the new one, with a space between.
+It needs the secret that `cli-proj admin webhooks add` showed, in WEBHOOK_SECRET; while the secret is changed, the old
+and the new one with a space between.
 """
 
 import json

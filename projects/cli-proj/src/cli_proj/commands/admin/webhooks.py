@@ -139,9 +139,13 @@ def redeliver(
 ) -> None:
     """Send once more, under the same ids."""
     bench = workbench(context)
-    if (delivery is None) == (since is None):
+    wanted: dict[str, str] = {}
+    if delivery is not None:
+        wanted["delivery_id"] = delivery
+    if since is not None:
+        wanted["since"] = _moment(bench, since)
+    if len(wanted) != 1:
         raise CliError("Say either --delivery or --since.", code=ExitCode.USAGE)
-    wanted = {"delivery_id": delivery} if since is None else {"since": _moment(bench, since)}
     run(_redeliver(bench, at, id_, wanted))
 
 
