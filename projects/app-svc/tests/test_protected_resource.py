@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lib_one.secret_key import load
 
 RESOURCE = "https://tracking.example/api"
 WELL_KNOWN = "/.well-known/oauth-protected-resource/api"
 
 
 @pytest.fixture
-async def running(start: Any) -> AsyncIterator[Any]:
+async def running(start: Any, tmp_path: Path) -> AsyncIterator[Any]:
+    load(tmp_path / "secret.key", service="app-svc", create=True)  # where others come, the service makes none itself
     async with start(fresh=True, resource=RESOURCE) as service:
         yield service
 
