@@ -3,8 +3,8 @@
 A stream can be lost: wiped, deleted and made again, purged, put back to an earlier state. A heartbeat in what is left
 would make every guard that starts then trust a list with holes. So each heartbeat names what it follows, the last
 message that the relay knows to be in the stream and the heartbeat before, and the server stores it there or not at all.
-Where this chain is broken (by any doubt, and at the start there is none yet) every revocation that can still matter is
-published again before the next heartbeat, which then follows the last one of those.
+Where this chain is broken (by any doubt, and at the start there is none yet) a new one begins with a heartbeat of long
+ago, and every revocation that can still matter is published again before the next one, which follows the last of those.
 """
 
 import asyncio
@@ -99,7 +99,8 @@ class Pulse:
 
     async def _refill(self, since: datetime, drain: Callable[[], Awaitable[datetime | None]]) -> bool:
         """Publish every revocation recorded after `since` again; true if all of them are in one stream."""
-        self._begin()
+        if not await self._begin(since):
+            return False
         position = count = 0
         while await drain() is not None:
             page = await self._database.read(partial(_sent, since=since, after=position))
@@ -115,8 +116,17 @@ class Pulse:
         self.doubt()
         return False
 
-    def _begin(self) -> None:
-        self._unbroken, self._end = True, After()
+    async def _begin(self, since: datetime) -> bool:
+        """Begin a chain with a heartbeat that is too old for any guard to trust, before all that it has to follow.
+
+        So the one that vouches follows a heartbeat too, and is refused in a stream that was purged in between.
+        """
+        (result,) = await self._bus.publish([self._heartbeat(since).encode()])
+        if not isinstance(result, Stored):
+            log.warning("heartbeat_failed", error=f"{type(result).__name__}: {result}")
+            return False
+        self._unbroken, self._end = True, After(last=result.sequence, same_subject=result.sequence)
+        return True
 
 
 def _refused(connection: Connection, since: datetime) -> bool:
