@@ -6,6 +6,7 @@ cannot overtake an earlier one.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -97,6 +98,8 @@ class _Lane:
         self.urgent = urgent
         self.wake = asyncio.Event()
         self.idle = asyncio.Event()
+        self.again = asyncio.Event()
+        """Try once more now, without waiting for the end of the back-off."""
         self.failures = 0
         self.refusals: dict[int, int] = {}
 
@@ -200,6 +203,10 @@ class Relay:
             lane.wake.clear()
             try:
                 if not lane.urgent:
+                    if lane.failures and self._urgent.failures:
+                        # The bus may be back, and what is urgent goes first.
+                        self._urgent.idle.clear()
+                        self._urgent.again.set()
                     await self._urgent.idle.wait()
                 drained_at = await self._drain(lane)
                 if drained_at is not None and lane.urgent and self._pulse is not None:
@@ -216,9 +223,15 @@ class Relay:
                 log.exception("relay_failed", urgent=lane.urgent, failures=lane.failures)
             lane.idle.set()
             if lane.failures:
-                await asyncio.sleep(lane.back_off)
+                await self._leave_alone(lane)
             else:
                 await self._rest(lane)
+
+    async def _leave_alone(self, lane: _Lane) -> None:
+        lane.again.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(lane.back_off):
+                await lane.again.wait()
 
     async def _rest(self, lane: _Lane) -> None:
         try:
