@@ -20,10 +20,10 @@ async def run(server: NatsServer, *, apply: bool) -> list[str]:
 
 
 async def test_what_is_not_there_is_told_then_made_and_then_all_is_well(server: NatsServer) -> None:
-    missing = ["stream AUTH: it", "stream REV: it", "stream DEAD: it"]
-    assert (await run(server, apply=False))[:3] == missing
-    assert (await run(server, apply=False))[:3] == missing  # to look changes nothing
-    assert (await run(server, apply=True))[:3] == missing
+    missing = ["stream AUTH: it", "stream REV: it", "stream WEBHOOKS: it", "stream DEAD: it"]
+    assert (await run(server, apply=False))[:4] == missing
+    assert (await run(server, apply=False))[:4] == missing  # to look changes nothing
+    assert (await run(server, apply=True))[:4] == missing
     assert await run(server, apply=False) == []
 
 
