@@ -116,10 +116,16 @@ class EmbeddedServer:
         """End the child process as a crash would (SIGKILL)."""
         await self._end(signal.SIGKILL)
 
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to the child process."""
+    def freeze(self) -> None:
+        """Stop the child process where it is. When this returns, it has stopped."""
         if self._process is not None:
-            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until then it may still answer
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def wipe(self) -> None:
         """Delete all streams. The server must not run."""

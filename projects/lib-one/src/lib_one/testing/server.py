@@ -1,7 +1,6 @@
 """A real nats-server for a test, on a free port, with its data in a temporary folder."""
 
 import secrets
-import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -68,11 +67,11 @@ class NatsServer:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop its process for the length of the block: connections stand, and nothing answers."""
-        self._server.send_signal(signal.SIGSTOP)
+        self._server.freeze()
         try:
             yield
         finally:
-            self._server.send_signal(signal.SIGCONT)
+            self._server.thaw()
 
     async def wipe(self) -> None:
         """Kill it and delete all streams, as the loss of a disk would."""
