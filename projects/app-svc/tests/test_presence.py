@@ -22,5 +22,6 @@ async def test_a_ping_over_the_bus_finds_it_and_its_statistics(start: Any) -> No
             session = await operator.session()
             answer = msgspec.json.decode((await session.request("$SRV.STATS.app-svc", b"")).data)
             assert answer["endpoints"][0]["data"].keys() >= {"feed_position", "live_streams", "guard"}
+            assert answer["metadata"]["role"] == "api, timeline, webhooks"
         assert await discover(operator, wait=0.1) == []
         await operator.close()

@@ -129,7 +129,7 @@ class AppService:
                 self.connection,
                 version=self.api.version,
                 description=self.api.summary or "",
-                role="api, timeline" if self.settings.workers else "api",
+                role="api, timeline, webhooks" if self.settings.workers else "api",
                 look=self._look,
                 stats=self._stats,
             ).run,
