@@ -1,5 +1,6 @@
 """What happened arrives: signed, again after failures and crashes, never lost; and who is never there is disabled."""
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from lib_one.webhooks import (
     WebhookWanted,
     forget_expired,
 )
+
+from lib_one.webhooks.store import remove
 
 from .conftest import Office, scanned
 
@@ -143,9 +146,47 @@ async def test_an_endpoint_that_another_process_made_or_removed_is_known_after_a
     assert await office.states(made.id) == ["waiting"]
     await another.desk.remove(made.id)
     await office.room.reload()
-    assert not office.room.registry.wanted
+    assert not office.room.registry.enabled
     with pytest.raises(UnknownWebhookError):
         await office.logged(made.id)
+
+
+@both
+async def test_what_another_process_records_once_an_endpoint_is_made_is_sent_and_once_it_is_not_wanted_is_not(
+    office: Office, another: Office, listener: Listener, neighbour: Listener
+) -> None:
+    await office.record()
+    made = await another.add(listener)
+    await office.record(scanned(2))
+    await office.record(*[scanned(3), scanned(4)])
+    assert len(await office.logged(made.id)) == 3
+    second = await another.add(neighbour)
+    await another.desk.change(made.id, WebhookChange(types=["webhook.*"]))
+    await office.record()
+    assert (len(await office.logged(made.id)), len(await office.logged(second.id))) == (3, 1)
+    await another.desk.change(second.id, WebhookChange(state="disabled"))
+    assert [each.type for each in (await office.logged(made.id))[3:]] == ["webhook.disabled.v1"]
+    await office.record()
+    assert await office.states(second.id) == ["failed"]
+
+
+async def test_an_endpoint_whose_unit_of_work_failed_is_none_to_those_that_were_committed_with_it(
+    office: Office, another: Office, listener: Listener
+) -> None:
+    made = await another.add(listener)
+
+    def undone(connection: Connection) -> None:
+        remove(connection, made.id)
+        office.outbox.record(connection, scanned())
+        raise LookupError
+
+    work = [office.database.work(undone), office.record(), office.record()]
+    assert [type(each) for each in await asyncio.gather(*work, return_exceptions=True)] == [
+        LookupError,
+        type(None),
+        type(None),
+    ]
+    assert await office.states(made.id) == ["waiting", "waiting"]
 
 
 async def test_while_a_secret_is_changed_both_sign(office: Office, listener: Listener) -> None:

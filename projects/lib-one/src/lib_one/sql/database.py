@@ -24,15 +24,18 @@ UNIT_OPTION = "lib_one_unit"
 class Unit:
     """What the transaction on one connection has recorded so far, for those who wait for its commit."""
 
-    __slots__ = ("normal", "urgent")
+    __slots__ = ("audience", "normal", "urgent")
 
     def __init__(self) -> None:
         self.urgent = False
         self.normal = False
+        self.audience: str | None = None
+        """The version of the outbox's audience that it sees; None: it has not looked."""
 
     def clear(self) -> None:
         """A new transaction begins."""
         self.urgent = self.normal = False
+        self.audience = None
 
 
 def keep_open(connection: Connection) -> None:

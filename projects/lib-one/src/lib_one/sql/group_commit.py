@@ -183,6 +183,7 @@ class GroupCommit:
         raw = self._writer.raw
         raw.execute("BEGIN IMMEDIATE")
         for job in batch:
+            self._writer.unit.audience = None  # whoever changed it may have been undone
             raw.execute("SAVEPOINT job")
             self._run(job)
             if job.error is not None:
@@ -194,6 +195,7 @@ class GroupCommit:
         """Each in a transaction of its own: somebody broke a rule that is only checked at the commit."""
         raw = self._writer.raw
         for job in batch:
+            self._writer.unit.audience = None  # each transaction sees its own
             raw.execute("BEGIN IMMEDIATE")
             self._run(job)
             try:

@@ -1,12 +1,26 @@
 """The outbox: facts are written beside the state that they tell of, in the same transaction."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 
-from lib_one.event import Contract, Event, Message, Now, event
+from lib_one.event import Contract, Event, Message, Now, event, new_id
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.database import UNIT_OPTION, Unit
 from lib_one.sql.prepared import Prepared
@@ -45,7 +59,15 @@ bookmark_table = Table(
 )
 """Of each stream that the relay fills: which one it is, and up to where that was acknowledged."""
 
-_insert = Prepared(outbox_table.insert())
+audience_table = Table("outbox_audience", metadata, Column("version", Text, primary_key=True))
+"""One row, another one after each change of what the audience wants, by whichever process. None: no audience ever."""
+
+_version = select(audience_table.c.version)
+_insert = Prepared(insert(outbox_table))
+_insert_and_look = Prepared(insert(outbox_table).returning(_version.scalar_subquery().label("version")))
+_look = Prepared(_version)
+_forget = Prepared(delete(audience_table))
+_remember = Prepared(insert(audience_table))
 _encode = msgspec.json.Encoder().encode
 
 type Listener = Callable[[Connection, Event], None]
@@ -55,12 +77,27 @@ type Listener = Callable[[Connection, Event], None]
 class Audience(Protocol):
     """Whoever listens to many kinds of facts, to others at other times, and to all of one record at once."""
 
-    @property
-    def wanted(self) -> Container[type[Contract]]:
-        """The kinds that are wanted now. It is asked for each fact, so it must be cheap."""
+    def hear(self, connection: Connection, version: str, facts: Sequence[tuple[Event, Message]]) -> None:
+        """All facts of a record, in order, wanted or not: it must be cheap.
 
-    def hear(self, connection: Connection, facts: Sequence[tuple[Event, Message]]) -> None:
-        """Facts that are wanted, in order. Like a unit of work, it has no effect but on its connection."""
+        `version` is that of the audience in this transaction (see `change_audience`). Like a unit of work, this has no
+        effect but on its connection.
+        """
+
+
+def audience_version(connection: Connection) -> str:
+    """The version of the audience as this transaction sees it; empty: nobody ever wanted anything."""
+    row = _look.first(connection)
+    return "" if row is None else str(row.version)
+
+
+def change_audience(connection: Connection) -> None:
+    """What the audience wants is another thing from this transaction on, for every process of the service."""
+    _forget.run(connection)
+    _remember.run(connection, version=new_id())
+    unit = connection.get_execution_options().get(UNIT_OPTION)
+    if isinstance(unit, Unit):
+        unit.audience = None
 
 
 class Outbox:
@@ -86,7 +123,6 @@ class Outbox:
         rows = []
         heard = []
         told = []
-        audience = self.audience
         urgent = normal = False
         for fact in facts:
             recorded = event(fact, source=self._source, now=self._now)
@@ -96,8 +132,7 @@ class Outbox:
             normal |= not is_urgent
             if type(fact) in self._listeners:
                 heard.append(recorded)
-            if audience is not None and type(fact) in audience.wanted:
-                told.append((recorded, message))
+            told.append((recorded, message))
             rows.append(
                 {
                     "event_id": recorded.id,
@@ -111,16 +146,21 @@ class Outbox:
             )
         if not rows:
             return
-        if len(rows) == 1:
-            _insert.run(connection, **rows[0])
-        else:
-            _insert.run_many(connection, rows)
         unit = connection.get_execution_options().get(UNIT_OPTION)
-        if isinstance(unit, Unit):
-            unit.urgent |= urgent
-            unit.normal |= normal
-        if audience is not None and told:
-            audience.hear(connection, told)
+        if not isinstance(unit, Unit):
+            unit = Unit()
+        unit.urgent |= urgent
+        unit.normal |= normal
+        if len(rows) > 1:
+            _insert.run_many(connection, rows)
+        elif self.audience is None or unit.audience is not None:
+            _insert.run(connection, **rows[0])
+        else:  # a statement of its own would be a journey more to PostgreSQL
+            unit.audience = _insert_and_look.first(connection, **rows[0]).version or ""
+        if self.audience is not None:
+            if unit.audience is None:
+                unit.audience = audience_version(connection)
+            self.audience.hear(connection, unit.audience, told)
         for recorded in heard:
             for listener in self._listeners[type(recorded.data)]:
                 listener(connection, recorded)

@@ -270,7 +270,7 @@ class Desk:
         return Redelivered(await self._do(unit))
 
     async def _do[T](self, unit: WorkFunction[T]) -> T:
-        """Change something: this process knows at once, and the others within seconds."""
+        """Change something: whoever records knows with the commit, who sends here at once, elsewhere within seconds."""
         result = await self._database.work(unit)
         await self._registry.reload()
         self._wake()

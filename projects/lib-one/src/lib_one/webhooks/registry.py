@@ -7,6 +7,7 @@ import msgspec
 
 from lib_one.event import Contract, Event, Message, new_id
 from lib_one.sql import Connection, Database
+from lib_one.sql.outbox import audience_version
 from lib_one.webhooks import store
 from lib_one.webhooks.flow import TEST_TYPE, Delivery, Endpoint, name_of, wants
 
@@ -20,21 +21,30 @@ class Payload(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
+class View(msgspec.Struct, frozen=True):
+    """The endpoints at one version of them."""
+
+    version: str
+    enabled: Mapping[str, Endpoint]
+    """By id."""
+    wanted: Mapping[type[Contract], tuple[str, ...]]
+    """The ids of who wants it, by kind of fact."""
+
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Registry:
-    """Reloaded now and then, since another process may have changed the table."""
+    """What it knows has a version. Who records a fact sees the version of that transaction, and has it read again here.
+
+    So a fact that is recorded after an endpoint was made waits for it, whichever process recorded it.
+    """
 
     def __init__(self, database: Database, known: Iterable[type[Contract]]) -> None:
         """`known` are the facts that an endpoint can want."""
         self._database = database
         self._known = {name_of(contract): contract for contract in known}
-        self._kept: list[Endpoint] = []
-        self.enabled: Mapping[str, Endpoint] = {}
-        """By id."""
-        self.wanted: Mapping[type[Contract], tuple[str, ...]] = {}
-        """The ids of who wants it, by kind of fact."""
+        self._view = View("", {}, {})
         self.recorded = False
         """Something was recorded since the worker last cleared this; it need not be committed yet."""
 
@@ -43,30 +53,44 @@ class Registry:
         """The names of what an endpoint can want."""
         return self._known
 
-    async def reload(self) -> bool:
-        """Look again; True if something changed."""
-        kept = await self._database.glance(store.everything)
-        if kept == self._kept:
-            return False
-        self._kept = kept
-        self.enabled = {each.endpoint_id: each for each in kept if each.state == "enabled"}
-        wanted = {
-            contract: tuple(id_ for id_, endpoint in self.enabled.items() if wants(endpoint.types, name))
-            for name, contract in self._known.items()
-        }
-        self.wanted = {contract: ids for contract, ids in wanted.items() if ids}
-        return True
+    @property
+    def enabled(self) -> Mapping[str, Endpoint]:
+        """The endpoints to which something is sent, by id, as they were last seen."""
+        return self._view.enabled
 
-    def hear(self, connection: Connection, facts: Sequence[tuple[Event, Message]]) -> None:
+    async def reload(self) -> bool:
+        """Look again, for those who send; True if something changed."""
+        before = self._view
+        return await self._database.glance(lambda c: self._at(c, audience_version(c))) is not before
+
+    def hear(self, connection: Connection, version: str, facts: Sequence[tuple[Event, Message]]) -> None:
         """Let facts wait for whoever wants them (see `lib_one.sql.outbox.Audience`)."""
-        wanted, new = self.wanted, []
+        wanted, new = self._at(connection, version).wanted, []
         for event, message in facts:
-            name = name_of(type(event.data))
-            body = _encode(Payload(name, event.time, msgspec.Raw(message.body)))
-            new += [_delivery(id_, event.id, name, body) for id_ in wanted.get(type(event.data), ())]
+            ids = wanted.get(type(event.data))
+            if ids is not None:
+                name = name_of(type(event.data))
+                body = _encode(Payload(name, event.time, msgspec.Raw(message.body)))
+                new += [_delivery(id_, event.id, name, body) for id_ in ids]
         if new:
             store.post(connection, new, now=facts[0][0].time)
             self.recorded = True
+
+    def _at(self, connection: Connection, version: str) -> View:
+        """What there is at this version, which is the one that the connection sees."""
+        view = self._view
+        if view.version == version:
+            return view
+        kept = store.everything(connection)
+        enabled = {each.endpoint_id: each for each in kept if each.state == "enabled"}
+        wanted = {
+            contract: ids
+            for name, contract in self._known.items()
+            if (ids := tuple(id_ for id_, endpoint in enabled.items() if wants(endpoint.types, name)))
+        }
+        # Units of work run in several threads: whoever finds another version here than its own reads again.
+        self._view = view = View(version, enabled, wanted)
+        return view
 
     @staticmethod
     def post_test(connection: Connection, endpoint_id: str, *, now: datetime) -> str:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from lib_one.sql import Prepared, Sweep
 from lib_one.sql import UtcDateTime as Instant
+from lib_one.sql.outbox import change_audience
 from lib_one.webhooks.flow import Attempt, Delivery, DeliveryState, Endpoint
 
 if TYPE_CHECKING:
@@ -137,12 +138,14 @@ def find(connection: Connection, endpoint_id: str) -> Endpoint | None:
 def add(connection: Connection, endpoint: Endpoint) -> None:
     """Keep a new endpoint."""
     connection.execute(insert(endpoints).values(**_values(endpoint)))
+    change_audience(connection)
 
 
 def change(connection: Connection, endpoint: Endpoint) -> None:
     """Replace all of an endpoint that can change."""
     named = endpoints.c.endpoint_id == endpoint.endpoint_id
     connection.execute(update(endpoints).where(named).values(**_values(endpoint)))
+    change_audience(connection)
 
 
 def fails_since(connection: Connection, endpoint_id: str, since: datetime | None) -> None:
@@ -154,6 +157,7 @@ def fails_since(connection: Connection, endpoint_id: str, since: datetime | None
 def remove(connection: Connection, endpoint_id: str) -> bool:
     """Forget an endpoint and all deliveries to it; their attempts are swept. False if there is none."""
     connection.execute(delete(deliveries).where(deliveries.c.endpoint_id == endpoint_id))
+    change_audience(connection)
     return connection.execute(delete(endpoints).where(endpoints.c.endpoint_id == endpoint_id)).rowcount == 1
 
 
