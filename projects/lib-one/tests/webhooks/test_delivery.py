@@ -21,7 +21,6 @@ from lib_one.webhooks import (
     WebhookWanted,
     forget_expired,
 )
-
 from lib_one.webhooks.store import remove
 
 from .conftest import Office, scanned
