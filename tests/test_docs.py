@@ -69,6 +69,14 @@ def test_links_lead_to_what_exists(page: Path) -> None:
     assert broken == []
 
 
+def test_sequence_diagrams_have_no_semicolon() -> None:
+    """Mermaid ends a statement there, also within a text, and then cannot read the rest."""
+    text = "".join(page.read_text() for page in PAGES)
+    diagrams = re.findall(r"```mermaid\nsequenceDiagram\n(.*?)```", text, re.DOTALL)
+    assert len(diagrams) > 3
+    assert [diagram for diagram in diagrams if ";" in diagram] == []
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that MkDocs gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)

@@ -123,8 +123,19 @@ async def test_prompt_login_and_max_age_ask_for_the_password_again(
     house.clock.advance(timedelta(seconds=61))
     page = await person.authorize(**WEB, **again)
     assert 'name="password"' in page.text
+    assert "Please confirm that it is you" in page.text
+    assert 'value="clara"' in page.text
     await person.sign_in("clara")
     assert person.answer["code"]
+
+
+async def test_sign_in_that_grows_too_old_on_the_consent_page_is_asked_for_again(person: Any, house: Any) -> None:
+    await person.sign_in("clara")
+    house.clock.advance(timedelta(seconds=1))
+    await person.authorize(max_age="60")
+    house.clock.advance(timedelta(seconds=60))
+    page = await person.submit(decision="allow")
+    assert "Please confirm that it is you" in page.text
 
 
 async def test_max_age_is_content_with_a_young_sign_in(person: Any, house: Any) -> None:
@@ -163,7 +174,9 @@ async def test_not_you_leads_to_another_account_and_back(person: Any) -> None:
     await person.authorize()
     page = await person.sign_in("clara")
     switch = page.text.split('<a href="/signin?to=')[1].split('"')[0]
-    await person.go(f"/signin?to={switch}")
+    page = await person.go(f"/signin?to={switch}")
+    assert 'value="clara"' not in page.text
+    assert "confirm" not in page.text
     page = await person.sign_in("dan")
     assert "Dan Driver" in page.text
     await person.submit(decision="allow")

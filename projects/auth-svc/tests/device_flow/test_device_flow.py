@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import pytest
@@ -135,6 +136,7 @@ async def test_what_is_no_code_is_explained(house: Any, person: Any, typed: str)
     page = await enter(person, typed)
     assert page.status_code == 400
     assert "eight letters" in page.text
+    assert f'value="{escape(typed)[:32]}"' in page.text  # to be corrected, not typed again
     assert (await person.go("/device", user_code=typed)).status_code == 200
 
 

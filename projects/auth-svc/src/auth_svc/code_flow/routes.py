@@ -114,10 +114,13 @@ class CodeFlowPages:
         found = self._browser.signed_in(request)
         silent = "none" in asked.prompt
         step = await self._step(asked, client, found)
-        if step is Step.REFUSE or (silent and step is Step.SIGN_IN):
+        if step is Step.REFUSE or (silent and step in {Step.SIGN_IN, Step.CONFIRM}):
             return self._answers.refusal(request, asked, LoginRequired())
         if found is None or step is Step.SIGN_IN:
             return self._browser.sign_in(self._errand(asked, client, sealed, again=found is not None))
+        if step is Step.CONFIRM:
+            errand = self._errand(asked, client, sealed, again=True)
+            return self._browser.sign_in(replace(errand, username=asked.login_hint or found.user.username))
         scope = self._grantable(asked.scope, found)
         if not scope:
             return self._answers.refusal(request, asked, InvalidScope("not for this person"))
@@ -129,6 +132,7 @@ class CodeFlowPages:
         if silent:
             return self._answers.refusal(request, asked, ConsentRequired())
         host = urlsplit(asked.redirect_uri).hostname or asked.redirect_uri
+        other_person = replace(self._errand(asked, client, sealed, again=True), username=None, create=False)
         return self._pages.render(
             request,
             "consent.html",
@@ -137,7 +141,7 @@ class CodeFlowPages:
             sealed=sealed,
             client_name=client.client_name,
             user=found.user,
-            switch=self._browser.sign_in_path(replace(self._errand(asked, client, sealed, again=True), create=False)),
+            switch=self._browser.sign_in_path(other_person),
             scopes=self._resources.catalogue.in_words(self._grantable(asked.shown, found)),
             details=self._resources.catalogue.details_in_words(asked.details),
             narrowed=len(scope) < len(asked.scope),
@@ -160,7 +164,7 @@ class CodeFlowPages:
             raise PageProblem(400, "That could not be read", "The answer was neither Allow nor Deny.")
         found = self._browser.signed_in(request)
         step = await self._step(asked, client, found)
-        if found is None or step in {Step.SIGN_IN, Step.REFUSE}:
+        if found is None or step in {Step.SIGN_IN, Step.CONFIRM, Step.REFUSE}:
             return self._pages.see(_consent_path(fields["request"]))
         scope = self._grantable(asked.scope, found)
         if not scope:

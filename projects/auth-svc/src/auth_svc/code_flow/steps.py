@@ -10,6 +10,8 @@ class Step(Enum):
     """What stands between a request and its code."""
 
     SIGN_IN = auto()
+    CONFIRM = auto()
+    """Who is signed in says once more who they are: `prompt=login`, `max_age`."""
     REFUSE = auto()
     """Somebody signed in for this request, and is not the person that it is meant for."""
     CONSENT = auto()
@@ -35,10 +37,12 @@ def next_step(
     answered = auth_time >= request.asked_at
     if request.subjects is not None and user_id not in request.subjects:
         return Step.REFUSE if answered else Step.SIGN_IN
-    if {"login", "create"} & set(request.prompt) and not answered:
+    if "create" in request.prompt and not answered:
         return Step.SIGN_IN
+    if "login" in request.prompt and not answered:
+        return Step.CONFIRM
     if request.max_age is not None and not answered and now - auth_time >= timedelta(seconds=request.max_age):
-        return Step.SIGN_IN
+        return Step.CONFIRM
     # Choosing an account is done on the consent page, which says who is signed in and offers another sign-in.
     if not confidential or not remembered or {"consent", "select_account"} & set(request.prompt):
         return Step.CONSENT

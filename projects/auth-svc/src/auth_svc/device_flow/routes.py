@@ -34,6 +34,7 @@ from auth_svc.web import PageProblem, Pages, Seal, SealBrokenError, parse_fields
 from lib_one.contracts.auth import ConsentGranted
 
 _CONFIRM_LIFE = timedelta(minutes=15)
+_NO_CODE = "A code has eight letters, such as WDJB-MJHT, and never A, E, I, O, U or Y. Check it letter by letter."
 _NOT_WAITING = "No device is waiting with this code. Check it, or start again on the device."
 
 
@@ -95,10 +96,10 @@ class DevicePages:
         found = self._browser.signed_in(request)
         if found is None:
             return self._browser.sign_in(Errand(path="/device"))
-        code = read_user_code(fields.get("user_code", ""))
+        typed = fields.get("user_code", "")
+        code = read_user_code(typed)
         if code is None:
-            text = "A code has eight letters, such as WDJB-MJHT."
-            return self._entry(request, found, "", problem=text, status=400)
+            return self._entry(request, found, "", typed=typed, problem=_NO_CODE, status=400)
         limits = ((self._limit_hash(found.user.user_id), GUESSES),)
         now = self._ledger.now()
         user_code_hash = self._user_code_hash(code)
@@ -116,9 +117,9 @@ class DevicePages:
         except TooManyAttempts as error:
             seconds = math.ceil(error.wait.total_seconds())
             text = f"Too many wrong codes. Wait {seconds} seconds, then try again."
-            return self._entry(request, found, "", problem=text, status=429, retry_after=seconds)
+            return self._entry(request, found, "", typed=typed, problem=text, status=429, retry_after=seconds)
         if device is None:
-            return self._entry(request, found, "", problem=_NOT_WAITING, status=404)
+            return self._entry(request, found, "", typed=typed, problem=_NOT_WAITING, status=404)
         sealed = self._confirmations.close(_Confirmation(device.device_id, found.user.user_id, code))
         return self._pages.see(_confirm_path(sealed))
 
@@ -199,6 +200,7 @@ class DevicePages:
         found: SignedIn,
         user_code: str,
         *,
+        typed: str = "",
         problem: str | None = None,
         status: int = 200,
         retry_after: int | None = None,
@@ -212,6 +214,7 @@ class DevicePages:
             user=found.user,
             switch=self._browser.sign_in_path(Errand(path=path, again=True)),
             user_code=user_code,
+            typed=typed[:32],
             problem=problem,
         )
 

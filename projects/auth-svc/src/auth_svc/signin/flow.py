@@ -50,7 +50,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     client_name: str | None = None
     """The application that the person comes from."""
     username: str | None = None
-    """Suggested user name (`login_hint`)."""
+    """Suggested user name: `login_hint`, or that of the person who is to confirm who they are."""
     form_target: str | None = None
     """CSP source of the place where the road after the sign-in form may end."""
     again: bool = False

@@ -142,6 +142,7 @@ class SignInPages:
         status: int = 200,
         retry_after: int | None = None,
     ) -> Response:
+        found = self._browser.signed_in(request) if errand.again else None
         return self._pages.render(
             request,
             "signin.html",
@@ -151,7 +152,7 @@ class SignInPages:
             to=to,
             username=username[:128],
             client_name=errand.client_name,
-            again=errand.again,
+            confirm=found is not None and found.user.username == errand.username,
             register=self._browser.sign_in_path(replace(errand, create=True)) if self._accounts_open else None,
             problem=problem,
         )
