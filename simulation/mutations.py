@@ -131,17 +131,17 @@ MUTATIONS = (
     Mutation(
         "view: one heartbeat vouches for ever",
         _VIEW,
-        "RevocationView.state",
-        " and self._monotonic() - beat <= FRESH_FOR",
-        "",
+        "RevocationView.fresh",
+        "<= FRESH_FOR",
+        "< math.inf",
     ),
-    Mutation("view: fresh with a gap", _VIEW, "RevocationView.state", "if not feed.caught_up:", "if False:"),
+    Mutation("view: fresh with a gap", _VIEW, "RevocationView.fresh", " or not feed.caught_up", ""),
     Mutation(
         "view: a lost stream makes it forget",
         _VIEW,
         "RevocationView.reset",
-        "self._heartbeat_at = None",
-        "self._heartbeat_at = None; self._tokens.clear()",
+        "self._heartbeat_at = -math.inf",
+        "self._heartbeat_at = -math.inf; self._tokens.clear()",
     ),
 )
 

@@ -19,7 +19,7 @@ from lib_one.contracts.shipping import Place, ShipmentScanned, ShippingFact
 from lib_one.event import decode, event
 from lib_one.nats import APP_PROJECTOR, JetStreamBus, NatsConnection
 from lib_one.sql import DatabaseError, Inbox, Outbox, Relay
-from lib_two.revocation import FRESH_FOR, MAX_SKEW, RevocationView, State
+from lib_two.revocation import FRESH_FOR, MAX_SKEW, RevocationView
 from simulation.database import Door
 from simulation.network import Client
 
@@ -262,7 +262,7 @@ class Guard(Process):
         refused = {token for token, claims in world.claims.items() if self.view.revoked(claims)}
         assert self.known <= refused, f"{self.name} accepts again: {sorted(self.known - refused)}"
         self.known = refused
-        if self.view.state() is not State.FRESH:
+        if not self.view.fresh():
             return
         vouched = [until for at, until in self.beats if at >= now - FRESH_FOR]
         assert vouched, f"{self.name} is fresh, and has heard no heartbeat for {FRESH_FOR} s"

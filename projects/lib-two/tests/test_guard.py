@@ -173,6 +173,20 @@ async def test_revocation_refuses_a_seen_token_whatever_the_state(
     assert "/introspect" not in issuer.requests
 
 
+async def test_later_cut_that_ends_with_an_earlier_one_refuses_what_passed_that(
+    guard: Guard, issuer: FakeIssuer, view: RevocationView, clock: Clock
+) -> None:
+    token = issuer.mint("user-1", "shipments:read")
+    until = clock() + timedelta(minutes=10)
+    for not_before in (clock() - timedelta(seconds=1), clock()):
+        await guard.check(token)
+        cut = SubjectRevoked(subject_id="user-1", not_before=not_before, expires_at=until)
+        view.apply(event(cut, source="/auth-svc", now=clock), 2)
+    for _ in range(2):
+        with pytest.raises(InvalidToken, match="revoked"):
+            await guard.check(token)
+
+
 async def test_stale_view_asks_the_issuer_each_time_and_believes_it(
     guard: Guard, issuer: FakeIssuer, view: RevocationView
 ) -> None:

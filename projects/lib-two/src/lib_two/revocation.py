@@ -129,9 +129,12 @@ class RevocationView:
         self._monotonic = monotonic
         self._feed: Feed | None = None
         self._connected: Callable[[], bool] = lambda: False
-        self._heartbeat_at: float | None = None
+        self._heartbeat_at = -math.inf
         self._replayed = False
         self._latency: float | None = None
+        self.changes = 0
+        """Raised by every revocation that comes in, known or not: while it stays the same, no token becomes revoked.
+        Nothing here takes effect by the passing of time."""
         self.applied = Histogram()
         """Seconds from each revocation to its being applied here; two clocks."""
         self._by_kind = {kind: _Entries() for kind in KINDS}
@@ -147,7 +150,7 @@ class RevocationView:
 
         A revocation never becomes untrue, and a stream that was lost may come back without it.
         """
-        self._heartbeat_at = None
+        self._heartbeat_at = -math.inf
 
     def revoked(self, claims: Claims) -> bool:
         """True if this token is known not to be good any more, whatever the state. Six look-ups."""
@@ -190,6 +193,13 @@ class RevocationView:
             self._latency = (self._now() - event.time).total_seconds()
             self.applied.observe(self._latency)
 
+    def fresh(self) -> bool:
+        """Whether the state is `FRESH`."""
+        feed = self._feed
+        if feed is None or not feed.caught_up or not self._connected():
+            return False
+        return self._monotonic() - self._heartbeat_at <= FRESH_FOR
+
     def state(self) -> State:
         """How far the view can be relied on at this moment."""
         feed = self._feed
@@ -198,16 +208,13 @@ class RevocationView:
         if not feed.caught_up:
             return State.CATCHING_UP
         self._replayed = True
-        beat = self._heartbeat_at
-        if beat is not None and self._monotonic() - beat <= FRESH_FOR:
-            return State.FRESH
-        return State.STALE
+        return State.FRESH if self.fresh() else State.STALE
 
     @property
     def doubt(self) -> timedelta | None:
         """How long ago nothing was missing for certain: the age of the last heartbeat. None: that was never so."""
-        beat = self._heartbeat_at
-        return None if beat is None else timedelta(seconds=self._monotonic() - beat)
+        age = self._age()
+        return None if age is None else timedelta(seconds=age)
 
     @property
     def replayed(self) -> bool:
@@ -233,28 +240,35 @@ class RevocationView:
 
     def status(self) -> dict[str, Any]:
         """For `/ready` and metrics."""
-        feed, beat = self._feed, self._heartbeat_at
+        feed, age = self._feed, self._age()
         return {
             "state": str(self.state()),
             "replayed": self.replayed,
             "stream": feed.created if feed else None,
             "sequence": feed.sequence if feed else 0,
             "lag": feed.lag if feed else None,
-            "heartbeat_age_seconds": None if beat is None else round(self._monotonic() - beat, 3),
+            "heartbeat_age_seconds": None if age is None else round(age, 3),
             "latency_seconds": None if self._latency is None else round(self._latency, 6),
             "entries": {kind: len(entries.by_id) for kind, entries in self._by_kind.items()},
         }
+
+    def _age(self) -> float | None:
+        """Seconds since the last heartbeat that vouched; None: there was none."""
+        age = self._monotonic() - self._heartbeat_at
+        return age if age < math.inf else None
 
     def _beat(self, fact: RevocationHeartbeat) -> None:
         # A replayed heartbeat tells of the past. Only one that came live says that we hear all there is to hear.
         if self._feed is None or not self._feed.caught_up:
             return
+        self._replayed = True
         if abs(self._now() - fact.sent_at) <= MAX_SKEW:
             self._heartbeat_at = self._monotonic()
         for kind in KINDS:
             self._prune(kind, STEP)
 
     def _add(self, kind: str, identifier: str, expires_at: datetime) -> bool:
+        self.changes += 1
         new = self._by_kind[kind].add(identifier, expires_at)
         self._prune(kind, 4)
         return new
