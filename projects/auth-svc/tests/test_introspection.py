@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from auth_svc import users
+from auth_svc.settings import Settings
 from auth_svc.testing import House
 from lib_one.event import new_id
 
@@ -91,6 +93,25 @@ async def test_refresh_token_is_seen_by_its_own_client_only(house: House) -> Non
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     await house.post("/token", form, client="web")
     assert await ask(house, tokens["refresh_token"], "web") == INACTIVE
+
+
+async def test_refresh_token_that_is_no_longer_good_is_inactive_rfc7662_2_2(house: House, settings: Settings) -> None:
+    async def begun() -> str:
+        tokens = await house.tokens("clara", client="web", scope="offline_access shipments:read")
+        token: str = tokens["refresh_token"]
+        assert (await ask(house, token, "web"))["active"] is True
+        return token
+
+    revoked = await begun()
+    await house.post("/revoke", {"token": revoked}, client="web")
+    assert await ask(house, revoked, "web") == INACTIVE
+    expired = await begun()
+    house.clock.advance(settings.refresh_token_life)
+    assert await ask(house, expired, "web") == INACTIVE
+    of_before = await begun()
+    clara = house.claims((await house.tokens("clara"))["access_token"])["sub"]
+    await house.app.ledger.database.work(lambda c: users.end_sign_ins(c, clara, house.clock()))
+    assert await ask(house, of_before, "web") == INACTIVE
 
 
 async def test_missing_token_is_invalid_request(house: House) -> None:

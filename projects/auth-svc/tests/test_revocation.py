@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from auth_svc import grants
 from auth_svc.testing import House
 from lib_one.contracts import revocation
 
@@ -87,6 +88,21 @@ async def test_revoked_subject_must_sign_in_again_and_then_may(house: House) -> 
     assert await house.active(fresh["access_token"])
     (event,) = await house.events("SubjectRevoked")
     assert event.data.aggregate() == subject
+
+
+async def test_revocation_leaves_those_before_it_as_they_are(house: House) -> None:
+    first, second = await house.tokens("clara"), await house.tokens("dan", scope="shipments:read")
+    subject = house.claims(first["access_token"])["sub"]
+    for _ in range(2):  # of the same thing again, too
+        await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_subject(c, subject))
+        house.clock.advance(timedelta(seconds=1))
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_session(c, subject))
+    assert not await house.active(first["access_token"])
+    live = await house.app.ledger.database.read(lambda c: grants.live_of(c, subject, now=house.clock()))
+    assert live == []
+    for token in (second, await house.tokens("erin", scope="shipments:read")):
+        await revoke(house, token["access_token"])
+    assert not await house.active(second["access_token"])
 
 
 async def test_revoked_client_loses_what_it_had_and_may_ask_again(house: House) -> None:

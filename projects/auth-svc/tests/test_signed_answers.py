@@ -18,8 +18,8 @@ async def verified(house: House, text: str) -> jwt.Token:
     return jwt.decode(text, keys, algorithms=ALGORITHMS)
 
 
-async def introspect(house: House, token: str, *, accept: str, client: str = "app-svc") -> Any:
-    headers = house.basic(client) | {"accept": accept}
+async def introspect(house: House, token: str, *, accept: str, client: str = "app-svc", note: str = "") -> Any:
+    headers = house.basic(client) | {"accept": accept, "x-note": note}
     return await house.http.post("/introspect", data={"token": token}, headers=headers)
 
 
@@ -40,7 +40,7 @@ async def test_introspection_is_signed_for_who_accepts_it_rfc9701_5(house: House
     assert found.claims["iss"] == house.issuer
     assert found.claims["aud"] == house.resource
     assert found.claims["iat"] == int(house.clock().timestamp())
-    plain = await introspect(house, token, accept="application/json")
+    plain = await introspect(house, token, accept="application/json", note=accept)
     assert plain.headers["content-type"] == "application/json"
     assert found.claims["token_introspection"] == plain.json()
 

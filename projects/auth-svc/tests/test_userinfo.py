@@ -58,6 +58,7 @@ async def test_two_tokens_or_a_malformed_one_are_invalid_request_rfc6750_3_1(hou
         await house.http.post("/userinfo", data={"access_token": token}, headers=bearer(token)),
         await house.http.get("/userinfo", headers={"authorization": "Bearer"}),
         await house.http.get("/userinfo", headers={"authorization": "Bearer a b"}),
+        await house.http.get("/userinfo", headers={"authorization": "Bearer ä".encode()}),
         await house.http.get("/userinfo", headers=[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
     ):
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

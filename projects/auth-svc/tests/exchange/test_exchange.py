@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from auth_svc import users
 from auth_svc.clients import NewClient, RegistrationError
 from auth_svc.testing import SECRET, House
 
@@ -110,6 +111,18 @@ async def test_who_acts_for_another_is_no_actor(house: House, gateway: str) -> N
     assert refused(await exchange(house, token, actor_token=delegated, actor_token_type=ACCESS_TOKEN))
 
 
+async def test_subject_is_no_actor_for_itself_which_would_be_impersonation_rfc8693_1_1(
+    house: House, gateway: str
+) -> None:
+    token = (await house.tokens("clara"))["access_token"]
+    another = (await house.tokens("clara"))["access_token"]
+    for actor in (token, another):
+        assert refused(await exchange(house, token, actor_token=actor, actor_token_type=ACCESS_TOKEN))
+    own = await own_token(house, "gateway")
+    answer = await exchange(house, own, actor_token=own, actor_token_type=ACCESS_TOKEN)
+    assert "act" not in house.claims(answer.json()["access_token"])
+
+
 async def test_impersonation_is_a_policy_of_the_client_and_keeps_earlier_actors_rfc8693_1_1(
     house: House, gateway: str
 ) -> None:
@@ -119,6 +132,9 @@ async def test_impersonation_is_a_policy_of_the_client_and_keeps_earlier_actors_
     delegated = (await exchange(house, token)).json()["access_token"]
     after = house.claims((await exchange(house, delegated, client="batch")).json()["access_token"])
     assert after["act"] == {"sub": "gateway"}
+    dan = (await house.tokens("dan"))["access_token"]
+    answer = await exchange(house, token, client="batch", actor_token=dan, actor_token_type=ACCESS_TOKEN)
+    assert house.claims(answer.json()["access_token"])["act"] == {"sub": house.claims(dan)["sub"]}
 
 
 async def test_client_narrows_its_own_token_without_an_actor(house: House, gateway: str) -> None:
@@ -147,6 +163,16 @@ async def test_scope_is_no_wider_than_what_the_client_may_have(house: House) -> 
     assert refused(await exchange(house, token, client="reader"), "invalid_scope")
 
 
+async def test_roles_that_were_lost_narrow_it(house: House, gateway: str) -> None:
+    token = (await house.tokens("clara", scope="shipments:read shipments:write"))["access_token"]
+    profile = users.Profile(username="clara", name="Clara", email="", roles=("employee",), password=house.password)
+    hashed = users.hash_password("clara", house.password)
+    await house.app.ledger.database.work(
+        lambda connection: house.app.accounts.ensure(connection, profile, password_hash=hashed)
+    )
+    assert (await exchange(house, token)).json()["scope"] == "shipments:read"
+
+
 async def test_audience_is_only_narrower_rfc8693_2_1(house: House, gateway: str) -> None:
     token = (await house.tokens("clara"))["access_token"]
     for target in ({"resource": house.resource}, {"audience": house.resource}):
@@ -156,6 +182,8 @@ async def test_audience_is_only_narrower_rfc8693_2_1(house: House, gateway: str)
         assert refused(await exchange(house, narrow, audience=house.issuer), "invalid_target")
     assert refused(await exchange(house, token, audience="https://elsewhere.example"), "invalid_target")
     assert refused(await exchange(house, token, resource="https://elsewhere.example"), "invalid_target")
+    both = {"resource": house.resource, "audience": house.resource}
+    assert (await exchange(house, token, **both)).status_code == 200
     both = {"resource": house.resource, "audience": house.issuer}
     assert refused(await exchange(house, token, **both), "invalid_target")
 
@@ -185,6 +213,19 @@ async def test_token_that_is_neither_its_own_nor_sent_to_it_is_refused(house: Ho
     assert refused(await exchange(house, token, client="outsider"))
     own = (await house.tokens("clara", client="outsider", scope="shipments:read"))["access_token"]
     assert (await exchange(house, own, client="outsider")).status_code == 200
+
+
+async def test_token_that_was_sent_to_another_resource_server_is_refused_rfc8693_2_1(
+    house: House, gateway: str
+) -> None:
+    await register(house, "courier", resource=None)
+    await register(house, "dispatch", may_act="courier")
+    token = (await house.tokens("clara", client="dispatch", scope="openid"))["access_token"]
+    assert house.claims(token)["aud"] == house.issuer
+    assert refused(await exchange(house, token))
+    actor = await own_token(house, "courier")
+    assert house.resource in house.claims(actor)["aud"]
+    assert refused(await exchange(house, token, actor_token=actor, actor_token_type=ACCESS_TOKEN))
 
 
 async def test_may_act_lets_the_one_that_it_names_and_nobody_else_rfc8693_4_4(house: House, gateway: str) -> None:
@@ -229,6 +270,7 @@ async def test_closed_account_is_not_acted_for(house: House, gateway: str) -> No
     [
         {"subject_token": ""},
         {"subject_token_type": ""},
+        {"subject_token": "", "subject_token_type": ""},
         {"subject_token_type": "urn:ietf:params:oauth:token-type:id_token"},
         {"actor_token": "x"},
         {"actor_token_type": ACCESS_TOKEN},

@@ -219,6 +219,7 @@ async def test_token_is_bound_to_the_certificate_rfc8705_3(
     assert house.claims(answer["access_token"])["cnf"] == {"x5t#S256": certified.x5t}
     told = (await house.post("/introspect", {"token": answer["access_token"]}, client="app-svc")).json()
     assert told["cnf"] == {"x5t#S256": certified.x5t}  # section 3.2
+    assert told["token_type"] == "Bearer"
 
 
 async def test_client_of_bound_tokens_owes_its_certificate_rfc8705_3(

@@ -157,6 +157,20 @@ async def test_grace_is_bounded_in_time(house: House) -> None:
     assert len(await house.events("RefreshTokenReused")) == 1
 
 
+async def test_grace_ends_with_the_grant(house: House, settings: Settings) -> None:
+    client = await shop(house, refresh_grace=60)
+    step, token = settings.refresh_token_life - timedelta(minutes=1), client.token
+    ends_in = settings.grant_life - timedelta(seconds=10)
+    while ends_in > step:
+        ends_in -= step
+        house.clock.advance(step)
+        token = (await client.refresh(token)).json()["refresh_token"]
+    house.clock.advance(ends_in)
+    assert (await client.refresh(token)).status_code == 200
+    house.clock.advance(timedelta(seconds=10))
+    assert refused(await client.refresh(token))
+
+
 async def test_grace_ends_when_the_successor_is_used(house: House) -> None:
     client = await shop(house, refresh_grace=60)
     second = (await client.refresh()).json()["refresh_token"]

@@ -22,7 +22,7 @@ def may_use(claims: AccessClaims, client: Client) -> bool:
     It is the client's own, it was sent to the resource server that the client stands for, or it names the client as
     the one who may act.
     """
-    if claims.client_id == client.client_id or (client.resource is not None and client.resource in claims.audiences):
+    if claims.client_id == client.client_id or client.resource in claims.audiences:
         return True
     return claims.may_act is not None and claims.may_act.sub == client.client_id
 
@@ -34,11 +34,15 @@ def acting(subject: AccessClaims, actor: AccessClaims | None, client: Client) ->
     the actors before it stay.
 
     Raises:
-        UnacceptableToken: `may_act` names somebody else, the actor acts for another itself, or the chain is too long.
+        UnacceptableToken: `may_act` names somebody else, the actor acts for another itself or is the subject, or the
+            chain is too long.
     """
     if actor is not None and actor.act is not None:
         raise UnacceptableToken("an actor that acts for somebody else")
     name = client.client_id if actor is None else actor.sub
+    if name == subject.sub and name != client.client_id:
+        # Whoever was sent a token could show it as both, and leave no trace.
+        raise UnacceptableToken("the subject as its own actor")
     if subject.may_act is not None and subject.may_act.sub != name:
         raise UnacceptableToken(f"may_act names another one than {name}")
     if name == subject.sub or (actor is None and client.may_impersonate):

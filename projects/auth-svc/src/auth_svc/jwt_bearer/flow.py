@@ -76,8 +76,8 @@ def read_assertion(
         raise InvalidGrant("assertion from the future")
     if claims.auth_time is not None and not 0 <= claims.auth_time <= soon:
         raise InvalidGrant("assertion of a sign-in in the future")
-    if not claims.jti or not claims.sub:
-        raise InvalidGrant("assertion with an empty jti or sub")
+    if not claims.jti:
+        raise InvalidGrant("assertion with an empty jti")
     return claims, issuer
 
 
