@@ -305,7 +305,9 @@ async def test_an_operator_tries_repeats_and_stops_an_endpoint(office: Office, l
     assert await office.states(made.id) == ["delivered", "failed"]
 
 
-async def test_the_log_has_pages_and_ends_after_a_week(office: Office, listener: Listener) -> None:
+async def test_the_log_has_pages_and_ends_a_week_after_what_it_tells_has_ended(
+    office: Office, listener: Listener
+) -> None:
     made = await office.add(listener)
     for _ in range(3):
         await office.record()
@@ -313,11 +315,27 @@ async def test_the_log_has_pages_and_ends_after_a_week(office: Office, listener:
     rest = await office.desk.log(made.id, limit=2, before=page.before)
     assert (len(page.deliveries), len(rest.deliveries), rest.before) == (2, 1, None)
     assert (await office.desk.log(made.id, state="delivered")).deliveries == []
+
+    async def forgotten() -> int:
+        return await office.database.work(lambda c: forget_expired(c, office.clock(), 2))
+
+    office.clock.advance(timedelta(days=30))
+    assert await forgotten() == 0, "no worker has tried"
+    listener.answers = [Response(500)]
+    async with office.working():
+        await office.tried(made.id, 3)
+        office.pass_time(timedelta(days=1))
+        await office.settled(made.id)
+    assert len(listener.arrived) == 4
     office.clock.advance(timedelta(days=6))
-    assert await office.database.work(lambda c: forget_expired(c, office.clock(), 2)) == 0
-    office.clock.advance(timedelta(days=2))
-    assert await office.database.work(lambda c: forget_expired(c, office.clock(), 2)) == 2
-    assert len(await office.logged(made.id)) == 1
+    assert await forgotten() == 0
+    assert sorted(len(each.attempts) for each in await office.logged(made.id)) == [1, 1, 2]
+    office.clock.advance(timedelta(hours=12))
+    assert await forgotten() == 2
+    assert [len(each.attempts) for each in await office.logged(made.id)] == [2]
+    office.clock.advance(timedelta(hours=13))
+    assert [await forgotten(), await forgotten(), await forgotten()] == [2, 2, 0]
+    assert await office.logged(made.id) == []
 
 
 async def test_a_private_address_is_never_asked_whatever_its_name(public: Office, listener: Listener) -> None:

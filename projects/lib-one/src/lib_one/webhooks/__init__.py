@@ -72,7 +72,7 @@ __all__ = [
 TIMEOUT: Final = 15.0
 """Seconds in which a receiver must have answered."""
 KEPT: Final = timedelta(days=7)
-"""How long a delivery and its attempts can be seen, and be made once more."""
+"""How long a delivery and its attempts can be seen, and be made once more, after it arrived or was given up."""
 
 
 def facts_of(*modules: ModuleType) -> tuple[type[Contract], ...]:

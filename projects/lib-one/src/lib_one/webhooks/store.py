@@ -28,7 +28,7 @@ from sqlalchemy import (
 from lib_one.sql import Prepared, Sweep
 from lib_one.sql import UtcDateTime as Instant
 from lib_one.sql.outbox import change_audience
-from lib_one.webhooks.flow import Attempt, Delivery, DeliveryState, Endpoint
+from lib_one.webhooks.flow import PATIENCE, Attempt, Delivery, DeliveryState, Endpoint
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -63,9 +63,9 @@ deliveries = Table(
     Column("state", String(9), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("tried_since", Instant),
-    Column("recorded_at", Instant, nullable=False, index=True),
+    Column("recorded_at", Instant, nullable=False),
     Column("next_attempt_at", Instant),
-    Column("settled_at", Instant),
+    Column("settled_at", Instant, index=True),
     Index("ix_webhook_deliveries_endpoint", "endpoint_id", "delivery_id"),
 )
 _waiting = deliveries.c.next_attempt_at.is_not(None)
@@ -96,7 +96,8 @@ _due = Prepared(
     .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
     .limit(bindparam("most"))
 )
-_SWEEP = Sweep(deliveries.c.recorded_at, attempts.c.at)
+_SETTLED = Sweep(deliveries.c.settled_at)
+_TRIED = Sweep(attempts.c.at)
 _encode = msgspec.json.Encoder().encode
 _decode_types = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -277,8 +278,13 @@ def log(
 
 
 def forget(connection: Connection, *, before: datetime, limit: int) -> int:
-    """Delete the oldest deliveries and attempts from before then, up to so many; return how many."""
-    return _SWEEP.run(connection, before=before, limit=limit)
+    """Delete the deliveries that ended before then with their attempts, up to so many; return how many.
+
+    What waits stays, however old it is: it ends when it was tried for long enough. So an attempt was made at most that
+    long before its delivery ended.
+    """
+    forgotten = _SETTLED.run(connection, before=before, limit=limit)
+    return forgotten + _TRIED.run(connection, before=before - PATIENCE, limit=limit - forgotten)
 
 
 def _attempts(connection: Connection, delivery_ids: Iterable[str]) -> dict[str, list[Attempt]]:
