@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from auth_svc import grants, housekeeping
+from auth_svc import grants
 from auth_svc.db import Connection
 from auth_svc.grants.store import refresh_tokens
 from auth_svc.proofs.store import consume, used_proofs
@@ -30,7 +30,7 @@ async def test_grants_that_nothing_can_renew_are_forgotten_with_their_tokens(hou
 async def test_a_great_purge_is_many_small_units_of_work_and_leaves_what_is_live(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SWEEP_ROWS", 50)
+    monkeypatch.setattr("lib_one.sql.sweep.ROWS", 50)
     ledger = house.app.ledger
     now = house.clock()
     tokens = await house.tokens("clara")

@@ -17,7 +17,7 @@ from lib_one.event import Now
 from lib_one.http import AsyncClient
 from lib_one.observe import get_logger
 from lib_one.secret_key import load
-from lib_one.sql import Database, Outbox
+from lib_one.sql import Database, Outbox, sweep_all
 from lib_one.webhooks import (
     BODIES,
     DeliveryPage,
@@ -47,10 +47,6 @@ RELOAD_EVERY: Final = 2.0
 """Seconds after which a webhook that another process made or changed is known."""
 SWEEP_EVERY: Final = 300.0
 """Seconds between two rounds of forgetting."""
-SWEEP_ROWS: Final = 500
-"""Rows that one unit of work deletes at most."""
-SWEEP_PAUSE: Final = 0.02
-"""Seconds between two such units of work, which belong to the others."""
 
 log = get_logger(__name__)
 
@@ -86,8 +82,8 @@ async def reload_for_ever(room: WebhookRoom) -> None:
 async def sweep_for_ever(database: Database, *, now: Now) -> None:
     """Forget deliveries that are too old."""
     while True:
-        forgotten = await database.work(partial(forget_expired, now=now(), limit=SWEEP_ROWS))
-        await asyncio.sleep(SWEEP_PAUSE if forgotten == SWEEP_ROWS else SWEEP_EVERY)
+        await sweep_all(database, partial(forget_expired, now=now()))
+        await asyncio.sleep(SWEEP_EVERY)
 
 
 def router(desk: Desk) -> APIRouter:

@@ -8,15 +8,12 @@ from typing import Protocol
 
 from auth_svc.db import Connection, Ledger
 from lib_one.observe import get_logger
+from lib_one.sql import sweep_all
 
 RELOAD_EVERY = 2.0
 """Seconds after which a key or a resource that another process changed is seen."""
 SWEEP_EVERY = 300.0
 """Seconds between two rounds of forgetting."""
-SWEEP_ROWS = 500
-"""Rows that one unit of work deletes at most: some milliseconds, in which others wait."""
-SWEEP_PAUSE = 0.02
-"""Seconds between two such units of work, which belong to the others."""
 
 _log = get_logger(__name__)
 
@@ -66,15 +63,9 @@ class Housekeeping:
         """Forget what has expired, in units of work of a bounded number of rows, and do the chores."""
         now = self._ledger.now()
         for sweeper in self._sweepers:
-            await self._exhaust(partial(sweeper, now=now, limit=SWEEP_ROWS))
+            await sweep_all(self._ledger.database, partial(sweeper, now=now))
         for chore in self._chores:
             await self._ledger.database.work(partial(chore, now=now))
-
-    async def _exhaust(self, sweep: Callable[[Connection], int]) -> None:
-        while True:
-            if await self._ledger.database.work(sweep) < SWEEP_ROWS:
-                return
-            await asyncio.sleep(SWEEP_PAUSE)
 
     async def _reload(self) -> None:
         for kept in self._kept:

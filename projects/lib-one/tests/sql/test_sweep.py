@@ -1,12 +1,15 @@
 """What has expired goes, a bounded number of rows at a time, on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import Connection, Table, func, select
 
-from lib_one.sql import Database, Prepared, Sweep
+from lib_one.sql import Database, Inbox, Prepared, Sweep, sweep_all
 from lib_one.sql.inbox import inbox_table as inbox
 from lib_one.sql.outbox import outbox_table as outbox
+from lib_one.testing import Clock
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OLD = NOW - timedelta(seconds=1)
@@ -32,6 +35,26 @@ async def test_the_oldest_go_first_and_never_more_than_the_limit_while_what_is_l
     assert await database.work(lambda c: sweep.run(c, before=NOW, limit=10)) == 5
     assert left() == (3, 2)
     assert await database.work(lambda c: sweep.run(c, before=NOW, limit=10)) == 0
+
+
+async def test_an_inbox_of_months_is_forgotten_in_units_of_work_between_which_others_have_theirs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    seen = [{"consumer": "c", "event_id": f"e{n}", "received_at": clock()} for n in range(1200)]
+    await database.work(lambda c: Prepared(inbox.insert()).run_many(c, seen))
+    clock.advance(timedelta(days=60))
+    forgotten: list[int] = []
+    work = database.work
+
+    async def counted(unit: Callable[[Connection], int]) -> int:
+        forgotten.append(await work(unit))
+        return forgotten[-1]
+
+    monkeypatch.setattr(database, "work", counted)
+    await sweep_all(database, Inbox("c", now=clock).prune)
+    assert forgotten == [500, 500, 200]
+    assert database.lookup(lambda c: _count(c, inbox)) == 0
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -10,7 +10,7 @@ from lib_one.bus import Bus, Delivery
 from lib_one.event import Now
 from lib_one.nats import APP_PROJECTOR
 from lib_one.observe import get_logger
-from lib_one.sql import Database, DatabaseUnavailableError, Inbox
+from lib_one.sql import Database, DatabaseUnavailableError, Inbox, sweep_all
 
 log = get_logger(__name__)
 
@@ -108,5 +108,5 @@ class Projector:
     async def prune_for_ever(self) -> None:
         """Once an hour, forget what the inbox need not know any more."""
         while True:
-            await self._database.work(self._inbox.prune)
+            await sweep_all(self._database, self._inbox.prune)
             await asyncio.sleep(PRUNE_EVERY)

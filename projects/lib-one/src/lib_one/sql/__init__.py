@@ -7,7 +7,7 @@
 - `send_again(connection, since=...)`: facts that the bus has lost, or may have lost, are published once more
 - `UtcDateTime`: the column type for every time
 - `InsertOnce`: one-time things are claimed by one statement
-- `Sweep`: what has expired is deleted in bounded batches
+- `Sweep`: what has expired is deleted in bounded batches; `sweep_all(database, batch)` until nothing is left
 - `Prepared`: a Core statement for the hot path, a quarter of the cost of `connection.execute`
 """
 
@@ -23,7 +23,7 @@ from lib_one.sql.migration import create_inbox, create_outbox, upgrade
 from lib_one.sql.outbox import Outbox
 from lib_one.sql.prepared import Prepared
 from lib_one.sql.relay import STUCK, Backlog, Relay
-from lib_one.sql.sweep import Sweep
+from lib_one.sql.sweep import Sweep, sweep_all
 
 __all__ = [
     "STUCK",
@@ -45,5 +45,6 @@ __all__ = [
     "create_outbox",
     "open_database",
     "send_again",
+    "sweep_all",
     "upgrade",
 ]

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Column, Connection, MetaData, Table, Text, delete
+from sqlalchemy import Column, Connection, MetaData, Table, Text
 
 from lib_one.bus import DEAD_LETTERS_KEPT
 from lib_one.event import Now
 from lib_one.sql.column_types import UtcDateTime
 from lib_one.sql.insert_once import InsertOnce
+from lib_one.sql.sweep import Sweep
 
 metadata = MetaData()
 
@@ -25,6 +26,7 @@ KEPT = DEAD_LETTERS_KEPT + timedelta(days=7)
 long as that can be replayed. A row takes some 150 bytes."""
 
 _RECEIVE = InsertOnce(inbox_table)
+_SWEEP = Sweep(inbox_table.c.received_at)
 
 
 class Inbox:
@@ -38,9 +40,6 @@ class Inbox:
         """Remember this event. False: it was handled before, so do nothing and acknowledge."""
         return _RECEIVE.run(connection, consumer=self._consumer, event_id=event_id, received_at=self._now())
 
-    def prune(self, connection: Connection, *, older_than: timedelta = KEPT) -> int:
-        """Forget deliveries that are older; returns how many."""
-        statement = delete(inbox_table).where(
-            inbox_table.c.consumer == self._consumer, inbox_table.c.received_at < self._now() - older_than
-        )
-        return connection.execute(statement).rowcount
+    def prune(self, connection: Connection, *, limit: int) -> int:
+        """Forget up to `limit` deliveries that are too old, to whichever consumer; returns how many."""
+        return _SWEEP.run(connection, before=self._now() - KEPT, limit=limit)

@@ -1,11 +1,35 @@
 """Sweeping: rows whose time has passed are deleted in bounded batches, so that nobody waits behind a great many."""
 
+import asyncio
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Column, Connection, bindparam, delete, select, tuple_
 
+from lib_one.sql.database import Database
 from lib_one.sql.prepared import Prepared
+
+ROWS: Final = 500
+"""Rows that one unit of work deletes at most: some milliseconds, in which others wait."""
+PAUSE: Final = 0.02
+"""Seconds between two such units of work, which belong to the others."""
+
+
+class Batch(Protocol):
+    """Deletes some of what has expired."""
+
+    def __call__(self, connection: Connection, *, limit: int) -> int:
+        """Delete up to `limit` rows; return how many: fewer, if nothing is left."""
+        ...
+
+
+async def sweep_all(database: Database, batch: Batch) -> None:
+    """Delete all that has expired, in as many units of work as that takes."""
+    while True:
+        if await database.work(partial(batch, limit=ROWS)) < ROWS:
+            return
+        await asyncio.sleep(PAUSE)
 
 
 class Sweep:
