@@ -127,6 +127,18 @@ def test_deleted_client_stays_deleted(run: Run) -> None:
     assert taken.stderr == "auth-svc: the client id simulator is taken\n"
 
 
+@pytest.mark.parametrize("own", ["cli-proj", "gui-proj"])
+def test_the_applications_that_come_with_it_are_disabled_and_never_deleted(run: Run, own: str) -> None:
+    """Deleting one would lock its operator out for good."""
+    refused = run("clients", "delete", own)
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        f"auth-svc: {own} comes with auth-svc and is not deleted: use `auth-svc clients disable {own}`\n"
+    )
+    for verb in ("disable", "enable"):
+        assert run("clients", verb, own).exit_code == 0
+
+
 def test_operator_rotates_and_distrusts_keys(run: Run) -> None:
     before = run("keys", "list").stdout.splitlines()
     made = run("keys", "rotate").stdout.strip()

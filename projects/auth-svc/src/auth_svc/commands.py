@@ -194,12 +194,18 @@ def enable_client(client_id: str) -> None:
 
 @clients.command("delete")
 def delete_registered_client(client_id: str) -> None:
-    """End a client's registration and all that was issued to it. Its id is never given again."""
-    from auth_svc.registration import delete_client
+    """End a client's registration and all that was issued to it. Its id is never given again.
+
+    `cli-proj` and `gui-proj` cannot be deleted: disable them.
+    """
+    from auth_svc.registration import OwnClientError, delete_client
 
     def work(app: "AuthService", connection: "Connection") -> None:
         known_client(connection, client_id)
-        delete_client(connection, client_id, ledger=app.ledger, revocation=app.revocation)
+        try:
+            delete_client(connection, client_id, ledger=app.ledger, revocation=app.revocation)
+        except OwnClientError:
+            fail(f"{client_id} comes with auth-svc and is not deleted: use `auth-svc clients disable {client_id}`")
 
     operate(work)
     typer.echo(f"{client_id} is deleted.")

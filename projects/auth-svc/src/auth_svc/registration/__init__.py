@@ -11,7 +11,7 @@ Who may register is a setting: nobody, who has an initial access token from the 
 """
 
 from auth_svc.registration.documents import ClientDocuments
-from auth_svc.registration.ending import delete_client
+from auth_svc.registration.ending import OwnClientError, delete_client
 from auth_svc.registration.flow import OPERATORS_ONLY
 from auth_svc.registration.routes import RegistrationEndpoint
 from auth_svc.registration.statements import SoftwareStatements, read_software_issuers
@@ -21,6 +21,7 @@ __all__ = [
     "OPERATORS_ONLY",
     "ClientDocuments",
     "Invitation",
+    "OwnClientError",
     "RegistrationEndpoint",
     "SoftwareStatements",
     "add_invitation",
