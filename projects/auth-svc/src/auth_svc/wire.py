@@ -4,6 +4,8 @@ This module owes what FastAPI no longer does for them: a body limit, urlencoded 
 `invalid_request` and an empty one absent, OAuth's JSON errors, `no-store` on success and error, 405 with `Allow`.
 """
 
+import re
+from binascii import a2b_qp
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -40,20 +42,22 @@ _BASIC = (b"www-authenticate", b'Basic realm="auth-svc", charset="UTF-8"')
 
 _log = get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
-_HEX = {f"{byte:02x}".encode(): bytes([byte]) for byte in range(256)}
-_HEX |= {f"{byte:02X}".encode(): bytes([byte]) for byte in range(256)}
-_HEX |= {pair[:1].upper() + pair[1:]: byte for pair, byte in _HEX.items()}
-_HEX |= {pair[:1].lower() + pair[1:].upper(): byte for pair, byte in _HEX.items()}
-
-
+_BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = bytes([*range(0x20), 0x7F])
 
 
 class Form(dict[str, str]):
-    """The parameters of a request: each once, none empty. Only `resource` may be repeated (RFC 8707 section 2)."""
+    """The parameters of a request, none empty. Only `resource` may be repeated (RFC 8707 section 2).
+
+    `parse_form` refuses what the last two would tell of; pages read it first (`auth_svc.web.Fields`).
+    """
 
     resources: tuple[str, ...] = ()
     """Every `resource`, in order."""
+    repeated: frozenset[str] = frozenset()
+    """The names, other than `resource`, that came more than once; of their values the first counts."""
+    has_control_characters: bool = False
+    """Whether a name or value holds what no text field and no OAuth parameter may (RFC 6749 appendix A)."""
 
 
 class Response(NamedTuple):
@@ -323,15 +327,10 @@ def form_decode(raw: bytes) -> str:
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
     if b"%" in raw:
-        first, *rest = raw.split(b"%")
-        parts = [first]
-        for part in rest:
-            byte = _HEX.get(part[:2])
-            if byte is None:
-                raise MalformedEncoding
-            parts.append(byte)
-            parts.append(part[2:])
-        raw = b"".join(parts)
+        if _BROKEN.search(raw):
+            raise MalformedEncoding
+        # Quoted-printable (RFC 2045) is the same with another sign, and the standard library decodes it in C.
+        raw = a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"="))
         if raw.translate(None, _CONTROL) != raw:
             raise MalformedEncoding
     try:

@@ -9,7 +9,7 @@ from auth_svc.clients import Client
 from auth_svc.errors import InvalidRequest
 from auth_svc.grants import ClaimsRequest
 from auth_svc.users import scopes_of_claims
-from auth_svc.web import Fields
+from auth_svc.wire import Form
 
 
 class _Wish(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class Wishes:
 NO_WISHES = Wishes()
 
 
-def read_claims(fields: Fields, client: Client) -> Wishes:
+def read_claims(fields: Form, client: Client) -> Wishes:
     """Understand the parameter `claims`.
 
     A claim that does not exist here, or that the client's own scope could never tell it, is left out: an essential

@@ -5,7 +5,6 @@ Pure: no I/O, no clock of its own. `ORDER_OF_CHECKS` is the whole law of /author
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 import msgspec
 
 from auth_svc.clients import Client
-from auth_svc.code_flow.claims import in_all, read_claims
+from auth_svc.code_flow.claims import Wishes, in_all, read_claims
 from auth_svc.code_flow.request import AuthorizationRequest, WayBack
 from auth_svc.errors import (
     InvalidRequest,
@@ -29,17 +28,20 @@ from auth_svc.protocol import AUTHORIZATION_CODE, OPENID, RESPONSE_MODES, prompt
 from auth_svc.resources import Catalogue, Detail
 from auth_svc.signin import ACR_VALUES
 from auth_svc.token import narrow, parse_scope, requested_details
-from auth_svc.web import Fields
+from auth_svc.wire import Form
 
 _S256_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_SECONDS: Final = re.compile(r"[0-9]{1,10}")
 
 
-@dataclass(frozen=True)
-class Question:
-    """What the checks look at: the parameters, the client that they name, the resources that exist, the way in."""
+class Question(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """What the checks look at: the parameters, the client that they name, the resources that exist, the way in.
 
-    fields: Fields
+    Several checks ask for what is cached here; whichever comes first raises its error.
+    """
+
+    fields: Form
     client: Client
     back: WayBack
     resources: Catalogue
@@ -59,7 +61,31 @@ class Question:
             InvalidScope: it does not follow the grammar of RFC 6749 section 3.3.
         """
         asked = parse_scope(self.fields.get("scope"))
-        return self.resources.within(narrow(asked, self.client.scopes), self.fields.every("resource"))
+        return self.resources.within(narrow(asked, self.client.scopes), self.fields.resources)
+
+    @cached_property
+    def wishes(self) -> Wishes:
+        """The parameter `claims`.
+
+        Raises:
+            InvalidRequest: it does not have the shape of OIDC Core section 5.5.
+        """
+        return read_claims(self.fields, self.client)
+
+    @cached_property
+    def details(self) -> tuple[Detail, ...]:
+        """The parameter `authorization_details`.
+
+        Raises:
+            InvalidAuthorizationDetails: what RFC 9396 section 5 names.
+        """
+        return requested_details(
+            self.fields.get("authorization_details"),
+            self.client,
+            self.resources,
+            scope=self.scope,
+            resources=self.fields.resources,
+        )
 
 
 # --- what may be asked ---------------------------------------------------------------------------------------------
@@ -67,7 +93,7 @@ class Question:
 
 def no_parameter_twice(question: Question) -> None:
     """OAuth 2.1 section 3.1; only `resource` may come again (RFC 8707 section 2)."""
-    if question.fields.repeated - {"resource"}:
+    if question.fields.repeated:
         raise RepeatedParameter
 
 
@@ -153,47 +179,46 @@ def prompt_makes_sense(question: Question) -> None:
 
     `create` is known where people may register (Initiating User Registration section 4.1).
     """
-    prompt = set(question.fields.get("prompt", "").split())
-    if not prompt <= set(prompts(accounts_open=question.accounts_open)) or ("none" in prompt and len(prompt) > 1):
+    prompt = _prompt(question.fields)
+    known = prompts(accounts_open=question.accounts_open)
+    if not all(value in known for value in prompt) or ("none" in prompt and len(prompt) > 1):
         raise InvalidRequest("prompt")
 
 
 def max_age_is_a_number(question: Question) -> None:
     """OIDC Core section 3.1.2.1: whole seconds, not negative."""
-    if not re.fullmatch(r"[0-9]{1,10}", question.fields.get("max_age", "0")):
+    if not _SECONDS.fullmatch(question.fields.get("max_age", "0")):
         raise InvalidRequest("max_age")
 
 
 def claims_are_understood(question: Question) -> None:
     """OIDC Core section 5.5."""
-    read_claims(question.fields, question.client)
+    _ = question.wishes
 
 
 def context_can_be_reached(question: Question) -> None:
     """RFC 9470 section 5: tokens that the resource server would refuse again make clients run in circles."""
-    fields, client = question.fields, question.client
-    wishes = read_claims(fields, client)
-    asked: Collection[str] = fields.get("acr_values", "").split()
-    if not asked and not wishes.names_context:
-        asked = client.default_acr_values
-    for contexts in (asked or None, wishes.contexts):
+    asked: Collection[str] = question.fields.get("acr_values", "").split()
+    if not asked and not question.wishes.names_context:
+        asked = question.client.default_acr_values
+    for contexts in (asked or None, question.wishes.contexts):
         if contexts is not None and not set(contexts) & set(ACR_VALUES):
             raise UnmetAuthenticationRequirements
 
 
 def resources_are_known(question: Question) -> None:
     """RFC 8707 section 2."""
-    question.resources.check(question.fields.every("resource"))
+    question.resources.check(question.fields.resources)
 
 
 def scope_is_for_the_resources(question: Question) -> None:
     """RFC 8707 section 2.1: a code from which no token could come is none."""
-    question.resources.audience(question.scope, question.fields.every("resource"))
+    question.resources.audience(question.scope, question.fields.resources)
 
 
 def details_are_of_their_types(question: Question) -> None:
     """RFC 9396 section 5: of known types, which the client is registered for and the scope's audience has."""
-    _details(question)
+    _ = question.details
 
 
 def dpop_jkt_is_a_thumbprint(question: Question) -> None:
@@ -267,8 +292,7 @@ def authorization_request(question: Question, *, subject: str | None, id: str, n
     for check in ORDER_OF_CHECKS:
         check(question)
     fields, client, back = question.fields, question.client, question.back
-    scope = question.scope
-    wishes = read_claims(fields, client)
+    scope, wishes = question.scope, question.wishes
     return AuthorizationRequest(
         id=id,
         asked_at=now,
@@ -276,22 +300,17 @@ def authorization_request(question: Question, *, subject: str | None, id: str, n
         scope=scope,
         code_challenge=fields["code_challenge"],
         nonce=fields.get("nonce"),
-        prompt=tuple(sorted(set(fields.get("prompt", "").split()))),
+        prompt=tuple(sorted(_prompt(fields))),
         max_age=int(fields["max_age"]) if "max_age" in fields else client.default_max_age,
         login_hint=fields.get("login_hint"),
-        resource=fields.every("resource"),
+        resource=fields.resources,
         dpop_jkt=fields.get("dpop_jkt"),
         subjects=in_all(None if subject is None else (subject,), wishes.subjects),
         claims=wishes.told if OPENID in scope else None,
-        details=_details(question),
+        details=question.details,
     )
 
 
-def _details(question: Question) -> tuple[Detail, ...]:
-    return requested_details(
-        question.fields.get("authorization_details"),
-        question.client,
-        question.resources,
-        scope=question.scope,
-        resources=question.fields.every("resource"),
-    )
+def _prompt(fields: Form) -> Collection[str]:
+    text = fields.get("prompt")
+    return set(text.split()) if text else ()

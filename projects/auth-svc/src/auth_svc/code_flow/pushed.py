@@ -10,7 +10,7 @@ from auth_svc import wire
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.code_flow import store
 from auth_svc.code_flow.kept import REQUEST_URI
-from auth_svc.code_flow.reading import Refused, RequestReader, fields_of
+from auth_svc.code_flow.reading import Refused, RequestReader
 from auth_svc.code_flow.request import AuthorizationRequest
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import InvalidRequest, TooManyRequests
@@ -70,7 +70,7 @@ class PushedRequests:
         if "request_uri" in form:
             raise InvalidRequest("request_uri in a pushed request")
         try:
-            asked = await self._reader.read(fields_of(form), client, pushed=True)
+            asked = await self._reader.read(form, client, pushed=True)
         except Refused as refused:
             raise refused.error from refused
         secret = new_token()

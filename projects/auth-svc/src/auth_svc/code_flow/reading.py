@@ -10,7 +10,6 @@ from auth_svc.errors import OAuthError
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.resources import Resources
 from auth_svc.subjects import Subjects
-from auth_svc.web import Fields
 from auth_svc.wire import Form
 from lib_one.event import Now, new_id
 
@@ -58,7 +57,7 @@ class RequestReader:
         self._now = now
         self._decode_hint = msgspec.json.Decoder(_Hint).decode
 
-    async def read(self, fields: Fields, client: Client, *, pushed: bool) -> AuthorizationRequest:
+    async def read(self, fields: Form, client: Client, *, pushed: bool) -> AuthorizationRequest:
         """Check what came and return the request.
 
         Raises:
@@ -94,7 +93,7 @@ class RequestReader:
         people = (self._subjects.person(client, subject) for subject in asked.subjects)
         return msgspec.structs.replace(asked, subjects=tuple(person for person in people if person is not None))
 
-    def _hinted(self, fields: Fields) -> str | None:
+    def _hinted(self, fields: Form) -> str | None:
         """Whom an ID token of ours names, even an expired one (OIDC Core section 3.1.2.1); else nobody."""
         hint = fields.get("id_token_hint")
         if hint is None:
@@ -104,9 +103,3 @@ class RequestReader:
         except (UnverifiedTokenError, msgspec.DecodeError):
             return None
         return claims.sub if claims.iss == self._issuer else None
-
-
-def fields_of(form: Form) -> Fields:
-    """The parameters of a machine endpoint's form, as the law reads them."""
-    single = [(name, value) for name, value in form.items() if name != "resource"]
-    return Fields([*single, *(("resource", resource) for resource in form.resources)])

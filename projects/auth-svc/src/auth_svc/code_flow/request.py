@@ -10,7 +10,7 @@ from auth_svc.clients import Client
 from auth_svc.grants import ClaimsRequest
 from auth_svc.protocol import RESPONSE_MODES, ResponseMode
 from auth_svc.users import scopes_of_claims
-from auth_svc.web import Fields
+from auth_svc.wire import Form
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -57,7 +57,7 @@ class AuthorizationRequest(WayBack, frozen=True, kw_only=True):
         return (*self.scope, *(scope for scope in asked if scope not in self.scope))
 
 
-def way_back(fields: Fields, client: Client) -> WayBack | None:
+def way_back(fields: Form, client: Client) -> WayBack | None:
     """Where to answer, or None if the redirect URI may not be used (OAuth 2.1 sections 2.3.1 to 2.3.4)."""
     if "redirect_uri" in fields.repeated:
         return None
@@ -78,7 +78,7 @@ def way_back(fields: Fields, client: Client) -> WayBack | None:
     )
 
 
-def echoed_state(fields: Fields) -> str | None:
+def echoed_state(fields: Form) -> str | None:
     """The `state` to send back: exactly what came, unless it came twice or holds what no address may hold."""
     state = fields.get("state")
     if state is None or "state" in fields.repeated or _CONTROL.search(state):

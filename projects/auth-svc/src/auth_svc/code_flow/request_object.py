@@ -19,6 +19,7 @@ from auth_svc.clients import ASSERTION_ALGORITHMS, Client, ClientKeys
 from auth_svc.errors import InvalidRequestObject, RepeatedParameter
 from auth_svc.keys import FOREIGN_ALGORITHMS, Jws, MalformedJwsError, parse_jws
 from auth_svc.web import Fields
+from auth_svc.wire import Form
 from lib_one.event import Now
 
 AHEAD: Final = timedelta(seconds=30)
@@ -41,7 +42,7 @@ class RequestObjects:
         self._issuer = issuer
         self._now = now
 
-    async def open(self, outside: Fields, client: Client) -> Fields:
+    async def open(self, outside: Form, client: Client) -> Fields:
         """Return the parameters inside the parameter `request`.
 
         Raises:

@@ -122,6 +122,7 @@ class Catalogue:
                 self._roles.setdefault(role, set()).update(scopes)
         # A handful of clients ask for the same thing all day.
         self._target = lru_cache(maxsize=1024)(self._find_target)
+        self._within = lru_cache(maxsize=1024)(self._find_within)
 
     @property
     def roles(self) -> Collection[str]:
@@ -173,12 +174,15 @@ class Catalogue:
             if resource not in self.identifiers:
                 raise InvalidTarget
 
-    def within(self, scope: Iterable[str], resources: Collection[str]) -> tuple[str, ...]:
+    def within(self, scope: tuple[str, ...], resources: Sequence[str]) -> tuple[str, ...]:
         """What of `scope` there is, and is for one of `resources` if any are named.
 
         What is about the person (`profile`, …) belongs to no resource and goes with each; so does `openid`, since the
         ID token is for the client.
         """
+        return self._within(scope, tuple(resources))
+
+    def _find_within(self, scope: tuple[str, ...], resources: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(
             name
             for name in scope

@@ -26,4 +26,6 @@ def parse_scope(text: str | None) -> tuple[str, ...]:
 
 def narrow(requested: Collection[str], *allowed: Collection[str]) -> tuple[str, ...]:
     """Return what of `requested` is in every one of `allowed`, in the order of the request."""
-    return tuple(name for name in requested if all(name in names for names in allowed))
+    for names in allowed:
+        requested = [name for name in requested if name in names]
+    return tuple(requested)

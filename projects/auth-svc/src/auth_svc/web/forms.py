@@ -4,15 +4,13 @@ Nothing here ends in a traceback or in a framework's own error: what cannot be r
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from itertools import chain
-from typing import Any, overload
+from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
 from auth_svc.protocol import resource_identifier
+from auth_svc.wire import Form
 
 MAX_BYTES = 16 * 1024
 """A form or a query of ours has a few hundred bytes; an authorization request with a long state a few thousand."""
@@ -36,53 +34,23 @@ class PageProblem(Exception):  # noqa: N818 - what a person reads on the error p
         """Seconds, for the header of the same name."""
 
 
-class Fields(Mapping[str, str]):
-    """Parameters as OAuth 2.1 section 3.1 reads them: an empty one is absent; which ones came twice is remembered."""
+class Fields(Form):
+    """Parameters as strangers put them into an address or a form: an empty one is absent (OAuth 2.1 section 3.1)."""
 
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._all: dict[str, list[str]] = {}
-        for name, value in pairs:
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        found = [(name, resource_identifier(value) if name == "resource" else value) for name, value in pairs]
+        repeated = set()
+        for name, value in found:
+            if not value:
+                continue
             if name == "resource":
-                value = resource_identifier(value)
-            if value:
-                self._all.setdefault(name, []).append(value)
-
-    def __getitem__(self, name: str) -> str:
-        return self._all[name][0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    # The two of these that `Mapping` has are built on a KeyError for each name that is absent, and most are.
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._all
-
-    @overload
-    def get(self, key: str, /) -> str | None: ...
-    @overload
-    def get[T](self, key: str, /, default: str | T) -> str | T: ...
-    def get(self, key: str, /, default: Any = None) -> Any:
-        """The first value of `key`."""
-        values = self._all.get(key)
-        return default if values is None else values[0]
-
-    def every(self, name: str) -> tuple[str, ...]:
-        """All values of `name`, in order: for `resource`, the one parameter that may be repeated (RFC 8707 2)."""
-        return tuple(self._all.get(name, ()))
-
-    @cached_property
-    def repeated(self) -> frozenset[str]:
-        """The names that came more than once."""
-        return frozenset(name for name, values in self._all.items() if len(values) > 1)
-
-    @property
-    def has_control_characters(self) -> bool:
-        """Whether a name or value holds what no text field and no OAuth parameter may (RFC 6749 appendix A)."""
-        return _CONTROL.search("".join([*self._all, *chain.from_iterable(self._all.values())])) is not None
+                self.resources += (value,)
+            elif name in self:
+                repeated.add(name)
+            self.setdefault(name, value)
+        self.repeated = frozenset(repeated)
+        self.has_control_characters = any(_CONTROL.search(text) for pair in found if pair[1] for text in pair)
 
 
 def parse_fields(raw: bytes) -> Fields:
