@@ -120,6 +120,7 @@ def serve(
         )
     config = uvicorn.Config(
         application,
+        interface="asgi3",
         loop="uvloop",
         http=_Protocol,
         ws="none",

@@ -95,6 +95,7 @@ def authorized(
         auth_time=allowed.auth_time,
         amr=allowed.amr,
         roles=user.roles,
+        person=user,
         nonce=nonce,
         issue_refresh=OFFLINE_ACCESS in scope and REFRESH_TOKEN in client.grant_types,
         id_token=OPENID in scope,

@@ -81,7 +81,11 @@ class LiveGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FIND = Prepared(
-    select(grants, refresh_tokens.c.expires_at.label("token_expires_at"), refresh_tokens.c.used_at)
+    select(
+        *(column for column in grants.c if column is not grants.c.created_at),
+        refresh_tokens.c.expires_at.label("token_expires_at"),
+        refresh_tokens.c.used_at,
+    )
     .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.grant_id)
     .where(refresh_tokens.c.token_hash == bindparam("token_hash"))
 )

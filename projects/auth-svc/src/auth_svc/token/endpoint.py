@@ -118,6 +118,6 @@ class TokenEndpoint:
         """A code or a grant outlives neither a closed account nor "sign me out everywhere"."""
         if authorized.auth_time is None:
             return
-        user = users.find(connection, authorized.subject)
+        user = authorized.person or users.find(connection, authorized.subject)
         if user is None or not user.may_continue(authorized.auth_time):
             raise InvalidGrant(f"{authorized.subject} may not continue")

@@ -9,6 +9,7 @@ from auth_svc.clients import Client
 from auth_svc.db import Connection
 from auth_svc.errors import OAuthError
 from auth_svc.grants import NO_TERMS, Confirmation, Terms
+from auth_svc.users import User
 from auth_svc.wire import Form
 
 
@@ -36,6 +37,8 @@ class Authorized(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...] = ()
     """How, as in RFC 8176."""
     roles: tuple[str, ...] = ()
+    person: User | None = None
+    """The subject, as the grant read it in this unit of work; None: it read nobody."""
     nonce: str | None = None
     """To be repeated in the ID token of the first answer."""
     issue_refresh: bool = False

@@ -85,6 +85,7 @@ class Refresh:
             auth_time=grant.auth_time,
             amr=grant.amr,
             roles=user.roles,
+            person=user,
             id_token=OPENID in scope,
             resource=grant.resource,
             terms=grant.terms,

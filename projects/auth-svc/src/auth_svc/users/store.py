@@ -44,7 +44,18 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return not self.disabled and (self.sign_in_again_at is None or signed_in_at > self.sign_in_again_at)
 
 
-_BY_ID = Prepared(select(users).where(users.c.user_id == bindparam("user_id")))
+_BY_ID = Prepared(
+    select(
+        users.c.user_id,
+        users.c.username,
+        users.c.name,
+        users.c.email,
+        users.c.roles,
+        users.c.disabled_at,
+        users.c.sign_in_again_at,
+        users.c.updated_at,
+    ).where(users.c.user_id == bindparam("user_id"))
+)
 _CLOSED = Prepared(
     select(users.c.user_id).where(users.c.user_id == bindparam("user_id"), users.c.disabled_at.is_not(None))
 )

@@ -22,11 +22,6 @@ def to_microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def from_microseconds(value: int) -> datetime:
-    """The aware UTC time of so many microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time in UTC: `timestamptz` on PostgreSQL, microseconds since 1970 in an integer on SQLite.
 
@@ -59,4 +54,4 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if isinstance(value, datetime):
             return value.astimezone(UTC)
-        return from_microseconds(value)
+        return _EPOCH + timedelta(microseconds=value)
