@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from lib_one.testing import free_port
+from main import arguments
 from tests.running import ROOT, Parts, until
 
 pytestmark = pytest.mark.system
@@ -63,6 +64,13 @@ class Terminal:
 def terminal(parts: Parts) -> Terminal:
     parts.start("nats-server", "auth-svc")
     return Terminal(parts)
+
+
+def test_without_options_the_service_finds_what_main_py_starts() -> None:
+    ports = arguments().parse_args([])
+    code = (ROOT / "docs" / "examples" / "guarded_service.py").read_text()
+    assert f'"--issuer", default="http://127.0.0.1:{ports.auth_port}"' in code
+    assert f'"--nats", default="nats://127.0.0.1:{ports.nats_port}"' in code
 
 
 def test_the_page_guards_a_service_and_a_revocation_bites(terminal: Terminal, tmp_path: Path) -> None:

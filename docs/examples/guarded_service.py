@@ -58,7 +58,7 @@ def create_app(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--issuer", default="http://127.0.0.1:8400")
-    parser.add_argument("--nats", default="nats://127.0.0.1:4222")
+    parser.add_argument("--nats", default="nats://127.0.0.1:8402")
     parser.add_argument("--port", type=int, default=9000)
     parser.add_argument("--data", type=Path, default=Path(".data"), help="Where the keys and secrets lie.")
     options = parser.parse_args()
