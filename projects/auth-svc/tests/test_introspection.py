@@ -115,7 +115,7 @@ async def test_refresh_token_that_is_no_longer_good_is_inactive_rfc7662_2_2(hous
 
 
 async def test_missing_token_is_invalid_request(house: House) -> None:
-    answer = await house.post("/introspect", {}, client="app-svc")
+    answer = await house.post("/introspect", {"token_type_hint": "access_token"}, client="app-svc")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 

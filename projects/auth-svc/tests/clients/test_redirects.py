@@ -2,7 +2,7 @@
 
 import pytest
 
-from auth_svc.clients import redirect_uri_matches
+from auth_svc.clients import is_document_id, redirect_uri_matches
 from auth_svc.clients.redirects import redirect_uri_problem
 
 LOOPBACK = "http://127.0.0.1/callback"
@@ -54,6 +54,11 @@ def test_registered_address_matches_and_loopback_takes_any_port_rfc8252_7_3(regi
         (LOOPBACK, "http://127.0.0.1:8080"),
         (LOOPBACK, "http://127.0.0.1"),
         (LOOPBACK, ""),
+        (LOOPBACK, "/callback"),
+        (LOOPBACK, ":80/callback"),
+        ("/callback", LOOPBACK),
+        ("http://127.0.0.1?of=x", "http://127.0.0.1:80@evil.example/"),
+        ("http://127.0.0.1:80@evil.example/", "http://127.0.0.1.evil.example/"),
     ],
 )
 def test_anything_else_does_not_match(registered: str, requested: str) -> None:
@@ -98,3 +103,24 @@ def test_fit_addresses_can_be_registered(uri: str) -> None:
 )
 def test_unfit_addresses_cannot_be_registered(uri: str) -> None:
     assert redirect_uri_problem(uri) is not None
+
+
+def test_address_of_a_document_is_written_in_one_way_and_not_long() -> None:
+    """draft-ietf-oauth-client-id-metadata-document, section 3."""
+    longest = "https://rp.example/" + "x" * 109
+    for good in ("https://rp.example/client", "https://rp.example:8443/a/b.json?of=x", longest):
+        assert is_document_id(good), good
+    for bad in (
+        "http://127.0.0.1/client",
+        "com.example.app:/client",
+        "https://rp.example",
+        "https://rp.example/",
+        "https://rp.example/a/../client",
+        "https://rp.example/./client",
+        "https://RP.example/client",
+        "https://user@rp.example/client",
+        "https://:secret@rp.example/client",
+        "https://rp.example/client#x",
+        longest + "x",
+    ):
+        assert not is_document_id(bad), bad

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-from auth_svc.clients import NewClient, RegistrationError
+from auth_svc.clients import NewClient, RegistrationError, shown_certificate, tls_methods
 from auth_svc.grants import Confirmation, Terms
 from auth_svc.keys.jose import encode64
 from auth_svc.settings import Settings
 from auth_svc.testing import House, settings_in
+from auth_svc.wire import Request
 from lib_one.client_certificate import ForwardedCertificate
 from lib_one.http import ASGITransport, AsyncClient, Response
 from lib_one.http import client as http_client
@@ -173,6 +174,31 @@ async def test_self_signed_certificate_has_the_registered_key_rfc8705_2_2(
     answer = await proxy.post("/token", data=FORM, headers=certified.headers(verified=False))
     assert answer.status_code == 200, answer.text
     assert denied(await proxy.post("/token", data=FORM, headers=Certified(clock).headers()))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "by"),
+    [
+        (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x77"),  # another curve than P-256
+        (b"\x03\x42\x00\x04", b"\x03\x42\x00\x05"),  # no point of a curve
+    ],
+)
+async def test_certificate_with_a_key_that_cannot_be_read_is_refused(
+    house: House, proxy: AsyncClient, certified: Certified, spoiled: bytes, by: bytes
+) -> None:
+    await register(house, token_endpoint_auth_method="self_signed_tls_client_auth", jwks={"keys": [certified.jwk]})
+    assert certified.der.count(spoiled) == 1
+    certified.der = certified.der.replace(spoiled, by)
+    assert denied(await proxy.post("/token", data=FORM, headers=certified.headers(verified=False)))
+
+
+def test_without_a_certificate_none_was_shown() -> None:
+    async def no_body() -> Any:
+        raise AssertionError
+
+    for extensions in (None, {}, {"http.response.pathsend": {}}, {"tls": {"client_cert_chain": []}}):
+        assert shown_certificate(Request({"extensions": extensions}, no_body)) is None
+    assert tls_methods(seen=False, verified=True) == ()
 
 
 async def test_key_of_a_self_signed_certificate_may_be_at_jwks_uri_rfc8705_2_2_2(

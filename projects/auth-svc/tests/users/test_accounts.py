@@ -105,3 +105,23 @@ async def test_a_deleted_account_leaves_nothing_of_the_person_but_an_id_that_sta
     assert await house.app.ledger.database.read(lambda c: find_by_username(c, "clara")) is None
     (deleted,) = await house.events("UserDeleted")
     assert deleted.data.aggregate() == clara.user_id
+
+
+async def test_nobody_can_take_the_name_that_a_deleted_account_gets(house: House) -> None:
+    """Whoever knows a person's `sub` could else keep the account from being deleted."""
+
+    async def deleted(username: str) -> str:
+        person = await house.app.ledger.database.read(lambda c: find_by_username(c, username))
+        assert person is not None
+        await house.app.ledger.database.work(lambda c: house.app.accounts.delete(c, person))
+        left = await house.app.ledger.database.read(lambda c: find(c, person.user_id))
+        assert left is not None
+        return left.username.removesuffix(person.user_id)
+
+    prefix = await deleted("dan")
+    clara = await house.app.ledger.database.read(lambda c: find_by_username(c, "clara"))
+    assert clara is not None
+    profile = Profile(**(GOOD | {"username": prefix + clara.user_id}))
+    with pytest.raises(AccountError):
+        await house.app.ledger.database.work(partial(house.app.accounts.add, profile=profile, password_hash="-"))
+    assert await deleted("clara") == prefix

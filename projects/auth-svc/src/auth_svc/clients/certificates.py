@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from auth_svc.clients.metadata import ClientMetadata
@@ -66,7 +67,10 @@ def key_of(shown: ShownCertificate) -> PublicKey | None:
 
     None if it is of a kind that nobody can register here.
     """
-    key = shown.certificate.public_key()
+    try:
+        key = shown.certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # it is read only now
+        return None
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key if isinstance(key.curve, ec.SECP256R1) else None
     return key if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey) else None

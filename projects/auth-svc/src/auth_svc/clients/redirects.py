@@ -51,7 +51,7 @@ def redirect_uri_problem(uri: str) -> str | None:
         return "it is not absolute"
     if "#" in uri:
         return "it has a fragment"
-    if parts.username is not None or parts.password is not None:
+    if parts.username is not None:
         return "it has a user name"
     if parts.scheme == "https":
         return None if parts.hostname else "it has no host"

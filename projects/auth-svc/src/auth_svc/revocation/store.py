@@ -27,7 +27,7 @@ revocations = Table(
     Column("expires_at", Instant, nullable=False, index=True),
 )
 
-TOKEN, GRANT, SESSION, SUBJECT, CLIENT, KEY = "token", "grant", "session", "subject", "client", "key"
+TOKEN, GRANT, SESSION, SUBJECT, CLIENT = "token", "grant", "session", "subject", "client"
 _SWEEP = Sweep(revocations.c.expires_at)
 
 

@@ -94,6 +94,5 @@ class Revocation:
         now = self._ledger.now()
         if not keys.distrust(connection, key_id, now):
             return False
-        store.add(connection, store.KEY, key_id, expires_at=now + self._longest)
         self._ledger.outbox.record(connection, KeyDistrusted(key_id=key_id, expires_at=now + self._longest))
         return True

@@ -138,7 +138,8 @@ def enable(connection: Connection, user_id: str) -> bool:
 
 def empty(connection: Connection, user_id: str, at: datetime) -> None:
     """Close an account for good: nothing about the person is left, and no password fits."""
-    nothing = {"username": f"deleted {user_id}", "name": "", "email": "", "roles": "", "password_hash": ""}
+    # A name that begins with a space is nobody's: whoever knew the id could take any other before.
+    nothing = {"username": f" deleted {user_id}", "name": "", "email": "", "roles": "", "password_hash": ""}
     connection.execute(update(users).where(users.c.user_id == user_id).values(**nothing, updated_at=at, disabled_at=at))
 
 

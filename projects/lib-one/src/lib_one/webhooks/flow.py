@@ -153,7 +153,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
         host, _port = parts.hostname, parts.port
     except ValueError:
         raise WebhookError("url: it is not an address") from None
-    if not host or parts.username is not None or parts.password is not None or "#" in url:
+    if not host or parts.username is not None or "#" in url:
         raise WebhookError("url: give an address with a host, without a user name, a password or a fragment")
     here = host == "localhost"
     try:
