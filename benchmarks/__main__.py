@@ -21,7 +21,7 @@ import structlog
 from benchmarks.footprint import footprint
 from benchmarks.outbox import outbox_drain
 from benchmarks.paths import grant_rows, path_rows, purge_rows
-from benchmarks.revocation import refusal_latency
+from benchmarks.revocation import kick_latency, refusal_latency
 from benchmarks.running import running_system
 from benchmarks.view import view_costs
 
@@ -58,6 +58,7 @@ def main() -> None:
                 result[part] = [bench.measure(row, options.seconds) for row in chosen]
         if "revocation" in options.only:
             result["revocation"] = [asyncio.run(refusal_latency(bench, guards)) for guards in (1, 10, 50)]
+            result["kick"] = asyncio.run(kick_latency(bench))
             result["view"] = asyncio.run(view_costs())
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / f"{result['at'].replace(':', '')}.json"

@@ -1,6 +1,9 @@
-"""How long a revoked token is still accepted: from the commit of the revocation until the last guard refuses it."""
+"""How long a revoked token is still accepted: from the commit of the revocation until the last guard refuses it, and
+until the connection that came into the bus with it is ended.
+"""
 
 import asyncio
+import json
 import statistics
 import sys
 import time
@@ -101,6 +104,37 @@ async def refusal_latency(bench: Bench, guards: int) -> dict[str, Any]:
         f"revocation, {guards} guard{'s' if guards > 1 else ' '}: refused {row['commit_p50_ms']:.2f} ms (median) and "
         f"{row['commit_p99_ms']:.2f} ms (p99) after the commit; "
         f"{row['question_p50_ms']:.2f} and {row['question_p99_ms']:.2f} ms after the question was sent",
+        flush=True,
+    )
+    return row
+
+
+async def kick_latency(bench: Bench) -> dict[str, Any]:
+    """Come into the bus with one token after the other, revoke it, and time the end of the connection."""
+    notes = _note_commits(bench)
+    address = urlsplit(bench.system.nats_url)
+    asking = HTTPConnection(urlsplit(bench.system.issuer).netloc)
+    from_commit = []
+    for token in bench.tokens(ROUNDS):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        options = {"auth_token": token, "verbose": False, "pedantic": False, "lang": "python", "version": "0"}
+        writer.write(b"CONNECT %s\r\nPING\r\n" % json.dumps(options).encode())
+        while (line := await reader.readline()) != b"PONG\r\n":
+            if not line or line.startswith(b"-ERR"):
+                raise RuntimeError(f"the bus: {line!r}")
+        await asyncio.sleep(0.02)
+        before = len(commits.read(notes))
+        await asyncio.to_thread(_ask, asking, bench.post("/revoke", token=token))
+        await reader.read()
+        ended = time.monotonic()
+        (committed,) = commits.read(notes)[before:]
+        from_commit.append((ended - committed) * 1e3)
+        writer.close()
+    asking.close()
+    row = {"rounds": ROUNDS} | _summary("commit", from_commit)
+    print(
+        f"connection to the bus: ended {row['commit_p50_ms']:.2f} ms (median) and {row['commit_p99_ms']:.2f} ms (p99) "
+        "after the commit of the revocation",
         flush=True,
     )
     return row
