@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def settings(folder: Path, database_url: str) -> Settings:
 def clock() -> Clock:
     """The clock of the app under test."""
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def waited(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long auth-svc waits until tokens are told apart from a revocation, each time; the clock is turned."""
+    found: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        found.append(seconds)
+        clock.advance(timedelta(seconds=seconds))
+
+    for module in ("signin.beginning", "token.endpoint"):
+        monkeypatch.setattr(f"auth_svc.{module}.sleep", wait)
+    return found
 
 
 @pytest.fixture

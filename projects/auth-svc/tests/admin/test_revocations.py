@@ -56,6 +56,21 @@ async def test_operator_ends_what_is_named(house: House, kind: str, claim: str, 
     assert len(await house.events(told)) == 1
 
 
+async def test_client_that_asks_again_within_the_second_gets_a_token_that_is_good(
+    house: House, waited: list[float]
+) -> None:
+    """`iat` has whole seconds (RFC 7519 section 2), so a token of that second would count as issued before."""
+    form = {"grant_type": "client_credentials"}
+    token, before = await operator(house), (await house.post("/token", form, client="simulator")).json()["access_token"]
+    house.clock.advance(timedelta(milliseconds=300))
+    assert (await revoke(house, "client", "simulator", token=token)).status_code == 200
+    assert waited == []
+    after = (await house.post("/token", form, client="simulator")).json()["access_token"]
+    assert waited == [pytest.approx(0.7)]
+    assert not await house.active(before)
+    assert await house.active(after)
+
+
 async def test_person_may_be_named_by_user_name_and_the_answer_has_the_id(house: House) -> None:
     tokens = await house.tokens("clara")
     answer = await revoke(house, "subject", "Clara")

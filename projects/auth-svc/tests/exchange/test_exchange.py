@@ -53,6 +53,17 @@ def refused(answer: Any, code: str = "invalid_request") -> bool:
 # --- the answer -----------------------------------------------------------------------------------------------------
 
 
+async def test_client_that_exchanges_within_the_second_of_its_revocation_gets_a_token_that_is_good(
+    house: House, gateway: str, waited: list[float]
+) -> None:
+    """`iat` has whole seconds (RFC 7519 section 2), so a token of that second would count as issued before."""
+    theirs = (await house.tokens("clara"))["access_token"]
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_client(c, gateway))
+    answer = await exchange(house, theirs)
+    assert len(waited) == 1
+    assert await house.active(answer.json()["access_token"])
+
+
 async def test_answer_has_what_rfc8693_2_2_1_wants_and_no_refresh_token(house: House, gateway: str) -> None:
     tokens = await house.tokens("clara")
     answer = await exchange(house, tokens["access_token"])

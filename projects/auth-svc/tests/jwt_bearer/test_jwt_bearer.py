@@ -220,6 +220,19 @@ async def test_person_who_was_signed_out_everywhere_needs_a_newer_assertion(hous
     assert refused(await show(house, assertion(house)))
 
 
+async def test_assertion_made_after_a_sign_out_everywhere_and_shown_within_its_second_gives_a_good_token(
+    house: House, intranet: str, waited: list[float]
+) -> None:
+    """The issuer's clock may be ahead, and `iat` has whole seconds (RFC 7519 section 2)."""
+    subject = house.claims((await house.tokens("clara"))["access_token"])["sub"]
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_subject(c, subject))
+    newer = assertion(house, iat=int(house.clock().timestamp()) + 1)
+    token = (await show(house, newer)).json()["access_token"]
+    assert len(waited) == 1
+    assert await house.active(token)
+    assert refused(await show(house, newer)), "it was used, once"
+
+
 async def test_missing_assertion_is_invalid_request(house: House, intranet: str) -> None:
     assert refused(await house.post("/token", {"grant_type": GRANT}, client=intranet), "invalid_request")
 

@@ -63,12 +63,14 @@ class Revocations:
         presented: PresentedTokens,
         revocation: Revocation,
         propagation: Propagation | None,
+        known: clients.Clients,
         settings: Settings,
     ) -> None:
         self._ledger = ledger
         self._presented = presented
         self._revocation = revocation
         self._propagation = propagation
+        self._clients = known
         self._uri = f"{settings.issuer}/admin/revocations"
         self._token_life = settings.access_token_life
         self._decode = msgspec.json.Decoder(Revocable).decode
@@ -97,6 +99,8 @@ class Revocations:
 
         async def tell() -> None:
             await self._ledger.database.work(end)
+            if wanted.kind == "client":
+                self._clients.forget(name)
 
         if self._propagation is None or not wanted.wait:
             await tell()

@@ -160,6 +160,7 @@ def machine_endpoints(parts: Parts) -> dict[str, Endpoint]:
                     parts.presented,
                     parts.revocation,
                     None if parts.connection is None else Propagation(parts.connection),
+                    parts.clients,
                     settings,
                 )
             }

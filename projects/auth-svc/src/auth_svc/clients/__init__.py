@@ -21,7 +21,18 @@ from auth_svc.clients.registration import (
 )
 from auth_svc.clients.secrets import ClientSecrets, Secret, TooManySecretsError
 from auth_svc.clients.sectors import fetched_sector_problem, sector_of
-from auth_svc.clients.store import UNSEEN_FOR, Client, Clients, delete, disable, enable, everyone, find, forget_expired
+from auth_svc.clients.store import (
+    UNSEEN_FOR,
+    Client,
+    Clients,
+    delete,
+    disable,
+    enable,
+    everyone,
+    find,
+    forget_expired,
+    revoke,
+)
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
@@ -58,6 +69,7 @@ __all__ = [
     "new_secret",
     "redirect_uri_matches",
     "redirect_uri_problem",
+    "revoke",
     "sector_of",
     "shown_certificate",
     "tls_methods",

@@ -140,7 +140,7 @@ class ClientRegistration:
         if known is None:
             self.add(connection, new)
             return False
-        kept = {"disabled": known.disabled, "deleted": known.deleted, "secrets": known.secrets}
+        kept = {name: getattr(known, name) for name in ("disabled", "deleted", "revoked_at", "secrets")}
         if msgspec.structs.replace(client, **kept) != known:
             store.change(connection, client)
         now, hashed = self._ledger.now(), self._hash(new)

@@ -24,6 +24,7 @@ clients = Table(
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
     Column("deleted_at", Instant, nullable=True),
+    Column("revoked_at", Instant, nullable=True),
 )
 
 used_assertions = Table(
@@ -46,6 +47,8 @@ class Client(ClientMetadata, frozen=True, kw_only=True):
     disabled: bool = False
     deleted: bool = False
     """For good; a deleted one is disabled as well."""
+    revoked_at: datetime | None = None
+    """What was issued up to then is void."""
 
 
 _decode = msgspec.json.Decoder(ClientMetadata).decode
@@ -93,6 +96,11 @@ def delete(connection: Connection, client_id: str, at: datetime) -> bool:
     """Note that a client was deleted: its id is never given again. False if there is no such client, or it was."""
     statement = update(clients).where(clients.c.client_id == client_id, clients.c.deleted_at.is_(None))
     return connection.execute(statement.values(deleted_at=at)).rowcount == 1
+
+
+def revoke(connection: Connection, client_id: str, at: datetime) -> None:
+    """Note that what was issued to a client up to then is void."""
+    connection.execute(update(clients).where(clients.c.client_id == client_id).values(revoked_at=at))
 
 
 def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: datetime) -> bool:
@@ -167,5 +175,6 @@ def _client(connection: Connection, row: Row[tuple[object, ...]]) -> Client:
         secrets=secrets.of_client(connection, row.client_id) if with_secret else (),
         disabled=row.disabled_at is not None,
         deleted=row.deleted_at is not None,
+        revoked_at=row.revoked_at,
         **msgspec.structs.asdict(known),
     )

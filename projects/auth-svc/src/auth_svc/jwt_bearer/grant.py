@@ -12,6 +12,7 @@ from auth_svc.jwt_bearer.flow import read_assertion
 from auth_svc.jwt_bearer.issuers import TrustedIssuer
 from auth_svc.protocol import JWT_BEARER, OFFLINE_ACCESS
 from auth_svc.resources import Resources
+from auth_svc.revocation import check_told_apart
 from auth_svc.token import Authorized, Form, narrow, parse_scope
 from lib_one.event import new_id
 
@@ -33,6 +34,7 @@ class JwtBearer:
             UnauthorizedClient: a public client; an assertion that leaks would be enough.
             InvalidRequest: no assertion.
             InvalidGrant: it is not to be believed, was used, or is about nobody here.
+            TooSoonError: all that the person had was revoked in this second.
             InvalidScope: nothing is left.
         """
         if not client.confidential:
@@ -47,6 +49,7 @@ class JwtBearer:
         user = users.find_by_username(connection, name) if name is not None and name.isprintable() else None
         if user is None or not user.may_continue(assertion.issued_at):
             raise InvalidGrant("assertion about nobody here, or from before the end of their sign-ins")
+        check_told_apart(user.sign_in_again_at, now)
         if not store.consume(connection, issuer=assertion.iss, jti=assertion.jti, expires_at=assertion.expires_at):
             raise InvalidGrant("used assertion")
         allowed = trusted.scope.split()

@@ -83,6 +83,7 @@ class Revocation:
 
     def _revoke_client(self, connection: Connection, client_id: str, *, up_to: datetime) -> None:
         grants.revoke_of_client(connection, client_id, self._ledger.now())
+        clients.revoke(connection, client_id, up_to)
         expires_at = up_to + self._longest
         store.add(connection, store.CLIENT, client_id, not_before=up_to, expires_at=expires_at)
         self._ledger.outbox.record(

@@ -1,17 +1,16 @@
 """The beginning of a sign-in: a session in this browser, whoever asked for it."""
 
-import math
 import secrets
 from asyncio import sleep
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from auth_svc import users
 from auth_svc.db import Connection, Ledger
-from auth_svc.revocation import Revocation
+from auth_svc.revocation import Revocation, until_told_apart
 from auth_svc.signin import store
 from auth_svc.signin.ending import end_session
 from auth_svc.signin.flow import PASSWORD, Session
@@ -70,11 +69,4 @@ class Sessions:
             connection, SessionStarted(session_id=session.session_id, user_id=user_id, methods=PASSWORD)
         )
         person = users.find(connection, user_id)
-        return 0 if person is None else _until_told_apart(person.sign_in_again_at, now)
-
-
-def _until_told_apart(revoked_at: datetime | None, now: datetime) -> float:
-    """Seconds until a token is known by its `iat` (whole seconds) to have been issued after a revocation."""
-    if revoked_at is None:
-        return 0
-    return max(0.0, math.floor(revoked_at.timestamp()) + 1 - now.timestamp())
+        return 0 if person is None else until_told_apart(person.sign_in_again_at, now)

@@ -1,5 +1,8 @@
 """The pipeline of POST /token. What every grant must obey stands here, so that no grant can forget it.
 
+Within the second in which a client, or the person of an assertion, lost all that was issued, it waits for the next one: by
+its `iat` what it issues would count as issued before.
+
 1  wire       POST, a form, not too large, nothing repeated         invalid_request (405, 413)
 2  clients    the client is who it says                             invalid_client
 3  here       grant_type is given, known, allowed to the client     invalid_request, unsupported_grant_type,
@@ -14,6 +17,7 @@
 11 issuer     … signs, stores, records TokenIssued, commits
 """
 
+from asyncio import sleep
 from collections.abc import Iterable
 
 from auth_svc import users
@@ -29,11 +33,13 @@ from auth_svc.errors import (
 from auth_svc.proofs import Possession
 from auth_svc.protocol import REFRESH_TOKEN
 from auth_svc.resources import Resources
+from auth_svc.revocation import TooSoonError, check_told_apart
 from auth_svc.token.binding import bind
 from auth_svc.token.details import choose_details
 from auth_svc.token.grant import Authorized, Grant, Refusal
 from auth_svc.token.issuer import TokenIssuer
 from auth_svc.wire import Form, Request, Response, json_bytes
+from lib_one.sql.database import WorkFunction
 
 
 class TokenEndpoint:
@@ -78,6 +84,7 @@ class TokenEndpoint:
 
         def unit(connection: Connection) -> bytes | Refusal:
             now = self._ledger.now()
+            check_told_apart(client.revoked_at, now)
             if shown is not None:
                 self._possession.consume(connection, shown)
             outcome = grant.authorize(connection, client, form, now)
@@ -98,10 +105,18 @@ class TokenEndpoint:
                 connection, outcome, client, grant_type=grant.grant_type, resources=form.resources, now=now
             )
 
-        answer = await self._ledger.database.work(unit)
+        answer = await self._told_apart(unit)
         if isinstance(answer, Refusal):
             raise answer.error
         return json_bytes(answer, () if shown is None else shown.headers)
+
+    async def _told_apart[T](self, unit: WorkFunction[T]) -> T:
+        """Run a unit of work; again in the next second, if what it issues would count as issued before a revocation."""
+        while True:
+            try:
+                return await self._ledger.database.work(unit)
+            except TooSoonError as error:
+                await sleep(error.seconds)
 
     def _pick(self, form: Form, client: Client) -> Grant:
         name = form.get("grant_type")
