@@ -1,12 +1,14 @@
 """The table of deliveries that wait."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Column, Integer, LargeBinary, String, Table, Text, delete, select, update
+from sqlalchemy import Column, Integer, LargeBinary, String, Table, Text, bindparam, delete, select, update
 
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.deliveries.flow import Delivery
+from lib_one.courier import PARALLEL
+from lib_one.sql import Prepared
 
 deliveries = Table(
     "deliveries",
@@ -18,6 +20,19 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", Instant, nullable=False, index=True),
     Column("give_up_at", Instant, nullable=False),
+)
+
+# A statement that is compiled once has a place for each client that can be busy. In those that are over is nobody.
+_PLACES = [f"busy_{number}" for number in range(PARALLEL)]
+_NOBODY = ""
+_due = Prepared(
+    select(*(deliveries.c[name] for name in Delivery.__struct_fields__))
+    .where(
+        deliveries.c.next_attempt_at <= bindparam("now"),
+        deliveries.c.client_id.not_in([bindparam(place) for place in _PLACES]),
+    )
+    .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
+    .limit(bindparam("most"))
 )
 
 
@@ -33,30 +48,12 @@ def add(connection: Connection, delivery: Delivery, *, now: datetime, give_up_at
 
 
 def due(
-    connection: Connection, *, now: datetime, limit: int, not_these: Iterable[str], not_to: Iterable[str]
+    connection: Connection, *, now: datetime, limit: int, not_these: Collection[str], not_to: Collection[str]
 ) -> list[Delivery]:
-    """What is due, the oldest first, leaving out these deliveries and all to these clients."""
-    columns = [deliveries.c[name] for name in Delivery.__struct_fields__]
-    statement = (
-        select(*columns)
-        .where(
-            deliveries.c.next_attempt_at <= now,
-            deliveries.c.delivery_id.not_in(list(not_these)),
-            deliveries.c.client_id.not_in(list(not_to)),
-        )
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.delivery_id)
-        .limit(limit)
-    )
-    return [
-        Delivery(
-            delivery_id=row.delivery_id,
-            kind=row.kind,
-            client_id=row.client_id,
-            payload=bytes(row.payload),
-            attempts=row.attempts,
-        )
-        for row in connection.execute(statement)
-    ]
+    """What is due, the oldest first, leaving out these deliveries and all to these clients: at most `PARALLEL` each."""
+    busy = dict.fromkeys(_PLACES, _NOBODY) | dict(zip(_PLACES, not_to, strict=False))
+    rows = _due.all(connection, now=now, most=limit + len(not_these), **busy)
+    return [Delivery(**row._asdict()) for row in rows if row.delivery_id not in not_these][:limit]
 
 
 def postpone(connection: Connection, delivery_id: str, *, attempts: int, until: datetime) -> bool:

@@ -40,7 +40,7 @@ class DeliveryWorker(Courier[Delivery, str | None]):
         """See `Courier`."""
         full = [client_id for client_id in Counter(self._under_way.values()) if self.room_for(client_id) <= 0]
         now = self._ledger.now()
-        return partial(store.due, now=now, limit=room, not_these=list(self._under_way), not_to=full)
+        return partial(store.due, now=now, limit=room, not_these=frozenset(self._under_way), not_to=full)
 
     async def attempt(self, item: Delivery) -> str | None:
         """Send it once; what is wrong, or None if there is nothing left to do."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     exists,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy.engine import Row
 
 from auth_svc.db import Connection, Instant, metadata
 from auth_svc.signals.events import PUSH, STREAM_UPDATED, SecurityEvent, delivered
-from lib_one.sql import InsertOnce, Sweep
+from lib_one.sql import InsertOnce, Prepared, Sweep
 
 type Status = Literal["enabled", "paused", "disabled"]
 
@@ -113,6 +114,18 @@ _create = InsertOnce(signal_streams)
 _except = InsertOnce(signal_exceptions)
 _take = InsertOnce(received_signals)
 _SWEEP = Sweep(received_signals.c.expires_at)
+_MAY_LEAVE: ColumnElement[bool] = or_(signal_streams.c.status == "enabled", signals.c.kind == STREAM_UPDATED)
+"""A stream that is stopped still says that it is (SSF 1.0 section 8.1.5)."""
+_DUE = Prepared(
+    select(signal_streams.c.stream_id)
+    .where(
+        signal_streams.c.method == PUSH,
+        or_(signal_streams.c.next_attempt_at.is_(None), signal_streams.c.next_attempt_at <= bindparam("now")),
+        exists().where(signals.c.stream_id == signal_streams.c.stream_id, _MAY_LEAVE),
+    )
+    .order_by(signal_streams.c.next_attempt_at, signal_streams.c.stream_id)
+    .limit(bindparam("most"))
+)
 _COLUMNS = [signal_streams.c[name] for name in Stream.__struct_fields__]
 _requested = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode = msgspec.json.Encoder().encode
@@ -206,21 +219,9 @@ def depths(connection: Connection) -> dict[str, int]:
 
 
 def due(connection: Connection, *, now: datetime, limit: int, not_these: Collection[str]) -> list[str]:
-    """The streams in which something is to be pushed now."""
-    column = signal_streams.c
-    waits = exists().where(signals.c.stream_id == column.stream_id, _MAY_LEAVE)
-    statement = (
-        select(column.stream_id)
-        .where(
-            column.method == PUSH,
-            or_(column.next_attempt_at.is_(None), column.next_attempt_at <= now),
-            column.stream_id.not_in(list(not_these)),
-            waits,
-        )
-        .order_by(column.next_attempt_at, column.stream_id)
-        .limit(limit)
-    )
-    return list(connection.execute(statement).scalars())
+    """The streams in which something is to be pushed now, these left out."""
+    rows = _DUE.all(connection, now=now, most=limit + len(not_these))
+    return [row.stream_id for row in rows if row.stream_id not in not_these][:limit]
 
 
 def taken(connection: Connection, stream_id: str, signal_ids: Iterable[str]) -> list[str]:
@@ -266,10 +267,6 @@ def take(connection: Connection, signal_hash: bytes, *, expires_at: datetime) ->
 def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
     """Delete what would be refused for its age anyway, up to so many; return how many."""
     return _SWEEP.run(connection, before=now, limit=limit)
-
-
-_MAY_LEAVE: ColumnElement[bool] = or_(signal_streams.c.status == "enabled", signals.c.kind == STREAM_UPDATED)
-"""A stream that is stopped still says that it is (SSF 1.0 section 8.1.5)."""
 
 
 def _is_left_out(stream_id: str, user_id: str) -> ColumnElement[bool]:

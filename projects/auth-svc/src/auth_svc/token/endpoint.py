@@ -1,7 +1,7 @@
 """The pipeline of POST /token. What every grant must obey stands here, so that no grant can forget it.
 
-Within the second in which a client, or the person of an assertion, lost all that was issued, it waits for the next one: by
-its `iat` what it issues would count as issued before.
+Within the second in which a client, or the person of an assertion, lost all that was issued, it waits for the next one:
+by its `iat` what it issues would count as issued before.
 
 1  wire       POST, a form, not too large, nothing repeated         invalid_request (405, 413)
 2  clients    the client is who it says                             invalid_client
