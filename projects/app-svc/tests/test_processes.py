@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app_svc.__main__ import cli
+from app_svc.__main__ import cli, main
 from lib_one.http import AsyncClient, HTTPError, client
 from lib_one.testing import eventually, free_port, nats_server
 
@@ -134,6 +134,19 @@ def test_a_wrong_setting_is_said_by_name(environment: dict[str, str], name: str,
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
     assert name in result.stderr
+
+
+def test_a_secret_that_may_not_be_read_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied", "/run/app/client-secret")
+
+    monkeypatch.setattr("app_svc.__main__.cli", refuse)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr().err == "app-svc: [Errno 13] Permission denied: '/run/app/client-secret'\n"
 
 
 def test_migrate_can_be_repeated(environment: dict[str, str]) -> None:

@@ -149,6 +149,15 @@ def test_wrong_setting_is_said_by_name_without_a_traceback(installation: Install
     assert "Traceback" not in done.stderr
 
 
+def test_secret_of_a_client_is_alone_on_stdout_though_the_database_is_new(
+    installation: Installation, folder: Path
+) -> None:
+    new = f"sqlite:///{folder / 'new.db'}"
+    added = installation.run("clients", "add", "app", "--name", "App", AUTH_SVC_DATABASE_URL=new)
+    assert re.fullmatch(r"[\w-]{43}\n", added.stdout)
+    assert "database_migrated" in added.stderr
+
+
 def test_operator_registers_a_client_whose_secret_works(installation: Installation) -> None:
     added = installation.run(
         "clients", "add", "shop", "--name", "Shop", "--grant", "client_credentials", "--scope", "shipments:read"

@@ -34,7 +34,10 @@ def main() -> None:
     """Run app-svc: shipment tracking."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))  # until the event loop listens: a stop is no failure
-    cli()
+    try:
+        cli()
+    except PermissionError as error:  # of a secret's file: the service runs as a user of its own
+        fail(str(error))
 
 
 @cli.callback()

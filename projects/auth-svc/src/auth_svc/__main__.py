@@ -72,7 +72,10 @@ def migrate() -> None:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command. Its log goes to stderr: stdout is for what it makes, such as a client's secret."""
+    from lib_one.observe import configure_logging
+
+    configure_logging("auth-svc")
     application()
 
 

@@ -1,11 +1,15 @@
 """The one HTTP client."""
 
 import asyncio
+import ssl
+from pathlib import Path
 
 import pytest
 
 from lib_one import http, trace
+from lib_one.http.client import trusted
 from lib_one.testing import free_port
+from lib_one.testing.certificates import Authority
 
 
 def answer(request: http.Request) -> http.Response:
@@ -45,6 +49,31 @@ async def test_the_trace_of_the_work_at_hand_is_carried_on() -> None:
 async def test_a_redirect_is_not_followed_because_a_token_must_not_travel() -> None:
     async with http.client(base_url="http://issuer.example", transport=http.MockTransport(answer)) as client:
         assert (await client.get("/redirect")).status_code == 302
+
+
+async def test_an_authority_that_is_not_public_is_believed_where_the_environment_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("127.0.0.1"))
+    server = await asyncio.start_server(_serve_once, "127.0.0.1", 0, ssl=context)
+    address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    for file in (None, authority.file):
+        if file is None:
+            monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        else:
+            monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        trusted.cache_clear()
+        async with http.client() as client:
+            if file is None:
+                with pytest.raises(http.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await client.get(address)
+            else:
+                assert (await client.get(address)).text == "ok"
+    trusted.cache_clear()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_proxy_from_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

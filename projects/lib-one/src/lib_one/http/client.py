@@ -46,8 +46,11 @@ def client(
 
 @cache
 def trusted() -> "SSLContext":
-    """Whose certificates all clients believe. A process reads them once: each time would take 20 ms."""
-    return create_ssl_context(trust_env=False)
+    """Whose certificates all clients believe: the public authorities, or those in `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+
+    A process reads them once: each time would take 20 ms.
+    """
+    return create_ssl_context()
 
 
 class _Client(AsyncClient):
