@@ -74,7 +74,7 @@ async def test_a_receiver_of_webhooks_takes_what_is_signed_once_and_nothing_else
     assert list(app.state.taken) == ["event-1"]
 
 
-@pytest.mark.parametrize("name", ["guarded_service", "facts", "webhook_receiver"])
+@pytest.mark.parametrize("name", ["guarded_service", "facts", "shop", "webhook_receiver"])
 def test_page_shows_the_example(name: str) -> None:
     pages = "".join(page.read_text() for page in (EXAMPLES.parent / "how-to").glob("*.md"))
     assert f'"examples/{name}.py"' in pages

@@ -178,7 +178,7 @@ async def test_a_letter_whose_message_is_gone_says_so_and_is_not_replayed(server
     with pytest.raises(ReplayRefusedError, match="does not have its message 1 any more"):
         await dead.replay(oldest.id)
     await session.api(dict, "STREAM.DELETE.SHIPMENTS")
-    await topology.ensure(session, service="app-svc")
+    await topology.ensure(session, topology.owned_by("app-svc"))
     assert all(isinstance(one, Stored) for one in await bus.publish([registration(), registration()]))
     assert [letter.message for letter in (await dead.page()).letters] == [None, None]
     with pytest.raises(ReplayRefusedError, match="does not have its message 2 any more"):

@@ -10,7 +10,7 @@ from lib_one.catalogue import stream_of
 from lib_one.contracts.auth import UserDisabled
 from lib_one.contracts.revocation import RevocationHeartbeat
 from lib_one.event import contracts, event, new_id, utc_now
-from lib_one.nats import APP_PROJECTOR, TOPOLOGY, JetStreamBus, topology
+from lib_one.nats import APP_PROJECTOR, TOPOLOGY, JetStreamBus, Stream, topology
 from lib_one.testing import NatsServer
 
 
@@ -22,7 +22,7 @@ async def config(connection, stream: str) -> dict[str, object]:
 
 async def test_every_stream_is_made_with_its_subjects_and_its_age(server: NatsServer, connect) -> None:
     connection = await connect(server)
-    await topology.ensure(await connection.session(), service="test")
+    await topology.ensure(await connection.session(), topology.owned_by("test"))
     for stream in TOPOLOGY:
         made = await config(connection, stream.name)
         own = [topology.replay_subject(reader.durable) for reader in topology.readers_of(stream.name)]
@@ -31,9 +31,17 @@ async def test_every_stream_is_made_with_its_subjects_and_its_age(server: NatsSe
         assert made["storage"] == "file"
 
 
+async def test_a_service_from_elsewhere_makes_its_own_streams_and_no_others(server: NatsServer, connect) -> None:
+    connection = await connect(server)
+    bus = JetStreamBus(connection, streams=(Stream("ORDERS", ("shop",), ("orders.>",), timedelta(days=30)),))
+    assert [state.name for state in await bus.streams()] == ["ORDERS"]
+    names = await (await connection.session()).api(dict, "STREAM.NAMES")
+    assert names["streams"] == ["ORDERS"]
+
+
 async def test_revocations_keep_the_newest_of_a_subject_and_are_told_live(server: NatsServer, connect) -> None:
     connection = await connect(server)
-    await topology.ensure(await connection.session(), service="auth-svc")
+    await topology.ensure(await connection.session(), topology.owned_by("auth-svc"))
     made = await config(connection, "REV")
     assert made["max_msgs_per_subject"] == 1
     assert made["republish"] == {"src": "auth.rev.>", "dest": "live.auth.rev.>"}
@@ -50,7 +58,7 @@ async def test_ensuring_again_changes_nothing(server: NatsServer, connect) -> No
     bus = JetStreamBus(connection)
     await bus.publish([event(UserDisabled(user_id=new_id()), source="/t", now=utc_now).encode()])
     before = await session.api(dict, "STREAM.INFO.AUTH")
-    await topology.ensure(session, service="test")
+    await topology.ensure(session, topology.owned_by("test"))
     after = await session.api(dict, "STREAM.INFO.AUTH")
     assert after["created"] == before["created"]
     assert after["state"]["messages"] == 1
@@ -60,7 +68,7 @@ async def test_ensuring_again_changes_nothing(server: NatsServer, connect) -> No
 
 async def test_many_creators_at_the_same_moment_are_fine(server: NatsServer, connect) -> None:
     connections = [await connect(server, f"creator-{number}") for number in range(5)]
-    await asyncio.gather(*[topology.ensure(await each.session(), service="test") for each in connections])
+    await asyncio.gather(*[topology.ensure(await each.session(), topology.owned_by("test")) for each in connections])
     assert (await config(connections[0], "AUTH"))["subjects"] == ["auth.evt.>"]
 
 
@@ -72,7 +80,7 @@ async def test_a_changed_row_is_brought_up_to_date_and_keeps_the_messages(
     changed = tuple(replace(row, max_age=timedelta(days=1)) if row.name == "AUTH" else row for row in TOPOLOGY)
     monkeypatch.setattr(topology, "TOPOLOGY", changed)
     session = await connection.session()
-    await topology.ensure(session, service="test")
+    await topology.ensure(session, topology.owned_by("test"))
     info = await session.api(dict, "STREAM.INFO.AUTH")
     assert info["config"]["max_age"] == 86_400e9
     assert info["state"]["messages"] == 1
@@ -86,7 +94,7 @@ async def test_a_change_that_the_server_refuses_is_left_alone(
     await session.api(
         dict, "STREAM.CREATE.AUTH", {"name": "AUTH", "subjects": ["auth.evt.>"], "retention": "workqueue"}
     )
-    await topology.ensure(session, service="test")
+    await topology.ensure(session, topology.owned_by("test"))
     assert (await config(connection, "AUTH"))["retention"] == "workqueue"
 
 

@@ -2,7 +2,7 @@
 
 `NatsConnection` connects for ever, `JetStreamBus` publishes and consumes, `DeadLetters` keeps what a consumer gave up,
 `replay` sets a consumer back, `Follower` keeps a stream's content in memory, `Presence` tells who runs, `Propagation`
-how far a fact has come, `TOPOLOGY` is the table of streams, `EmbeddedServer` is the nats-server itself.
+how far a fact has come, `TOPOLOGY` is the table of streams, `Stream` a row, `EmbeddedServer` is the nats-server itself.
 """
 
 from importlib import import_module
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lib_one.nats.propagation import Applied, Propagation, Reach
     from lib_one.nats.replaying import replay
     from lib_one.nats.standing import Check, bus_checks
-    from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY, migrate
+    from lib_one.nats.topology import APP_PROJECTOR, TOPOLOGY, Stream, migrate
 
 __all__ = [
     "APP_PROJECTOR",
@@ -38,6 +38,7 @@ __all__ = [
     "Reach",
     "ServiceInfo",
     "ServiceStanding",
+    "Stream",
     "bus_checks",
     "discover",
     "migrate",
@@ -63,6 +64,7 @@ _HOME = {
     "Reach": "propagation",
     "ServiceInfo": "presence",
     "ServiceStanding": "presence",
+    "Stream": "topology",
     "bus_checks": "standing",
     "standings": "presence",
     "discover": "presence",

@@ -34,7 +34,8 @@ class JetStreamBus(Bus):
     """The bus of one service. Its streams and consumers are made, and kept up to date, on every new connection.
 
     Args:
-        connection: The process's connection; its name decides which streams this service makes.
+        connection: The process's connection.
+        streams: What this service makes; without them, the rows of the table that the connection's name owns.
         replicas: On how many nodes of a cluster it makes them.
         backoff: Pauses between the attempts of a failing handler; after the last one, the dead letters.
         publish_timeout: Seconds to wait for acknowledgements.
@@ -44,11 +45,13 @@ class JetStreamBus(Bus):
         self,
         connection: NatsConnection,
         *,
+        streams: Sequence[topology.Stream] = (),
         replicas: int = 1,
         backoff: Sequence[timedelta] = BACKOFF,
         publish_timeout: float = PUBLISH_TIMEOUT,
     ) -> None:
         self.connection = connection
+        self._streams = tuple(streams) or topology.owned_by(connection.name)
         self._replicas = replicas
         self._backoff = tuple(backoff)
         self._publish_timeout = publish_timeout
@@ -114,7 +117,7 @@ class JetStreamBus(Bus):
         return (await self._ready()).session
 
     async def _look(self, publisher: Publisher) -> None:
-        publisher.streams = await topology.look(publisher.session, service=self.connection.name)
+        publisher.streams = await topology.look(publisher.session, self._streams)
         publisher.looked_at = asyncio.get_running_loop().time()
 
     async def _patiently_ready(self) -> Publisher:
@@ -133,7 +136,7 @@ class JetStreamBus(Bus):
                 if self._publisher is not None and self._publisher.session is session:
                     return self._publisher
                 try:
-                    await topology.ensure(session, service=self.connection.name, replicas=self._replicas)
+                    await topology.ensure(session, self._streams, replicas=self._replicas)
                     publisher = Publisher(session)
                     await self._look(publisher)
                     await publisher.start()

@@ -121,8 +121,8 @@ def owned_by(service: str) -> tuple[Stream, ...]:
     return tuple(stream for stream in TOPOLOGY if service in stream.owners) or TOPOLOGY
 
 
-async def ensure(session: Session, *, service: str, replicas: int = 1) -> None:
-    """Make the streams of `service` and their consumers, or bring them up to date.
+async def ensure(session: Session, streams: Sequence[Stream], *, replicas: int = 1) -> None:
+    """Make these streams and the consumers that the table has for them, or bring them up to date.
 
     `replicas` is on how many nodes a new stream is; one that is there stays on as many as it is on (`topology apply`
     changes that). What would lose stored messages, or what the server refuses, is logged and left as it is.
@@ -130,7 +130,6 @@ async def ensure(session: Session, *, service: str, replicas: int = 1) -> None:
     Raises:
         BusUnavailableError: the bus went away meanwhile.
     """
-    streams = owned_by(service)
     for stream in streams:
         await _ensure_stream(session, stream, replicas)
     names = {stream.name for stream in streams}
@@ -189,14 +188,14 @@ async def migrate(connection: NatsConnection, *, replicas: int, apply: bool) -> 
         await connection.close()
 
 
-async def look(session: Session, *, service: str) -> list[StreamState]:
-    """How the streams of `service` stand.
+async def look(session: Session, streams: Sequence[Stream]) -> list[StreamState]:
+    """How these streams stand.
 
     Raises:
         BusUnavailableError: one of them is not there, or the bus went away.
     """
     states = []
-    for stream in owned_by(service):
+    for stream in streams:
         found = await session.api(StreamInfo, f"STREAM.INFO.{stream.name}")
         prefixes = tuple(subject.removesuffix(">") for subject in stream.subjects)
         states.append(StreamState(stream.name, found.created, found.state.last_seq, prefixes))
