@@ -250,13 +250,10 @@ def screen(system: System, seconds: float) -> str:
         lines.append(f"  {faint}Made up for this machine; kept in {system.data / 'system.json'}, mode 0600.{plain}")
     else:
         lines += ["", "  Nobody can sign in yet: uv run --package auth-svc auth-svc users add --help"]
-    variables = ""
-    if (options.auth_port, options.app_port) != (8400, 8401):
-        variables = f"export CLI_ISSUER={system.issuer} CLI_APP_URL={system.app_url}; "
-        variables += f"export GUI_ISSUER={system.issuer} GUI_APP_URL={system.app_url}"
     lines += ["", f"  {strong}Next, in another terminal{plain}"]
-    if variables:
-        lines.append(f"    {variables}")
+    if (options.auth_port, options.app_port) != (8400, 8401):
+        for prefix in ("CLI", "GUI"):
+            lines.append(f"    export {prefix}_ISSUER={system.issuer} {prefix}_APP_URL={system.app_url}")
     lines += [
         "    uv run --package cli-proj cli-proj login",
         "    uv run --package cli-proj cli-proj shipments list",

@@ -51,6 +51,12 @@ def test_version(program: Program) -> None:
     assert program.run("--version").stdout.startswith("cli-proj 0.")
 
 
+def test_json_as_other_programs_say_it_is_answered_with_what_to_write(program: Program) -> None:
+    done = program.run("shipments", "list", "--json")
+    assert done.returncode == 2
+    assert "Write -o json." in done.stderr
+
+
 def test_completion_is_offered(program: Program) -> None:
     done = program.process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert done.returncode == 0, done.stderr

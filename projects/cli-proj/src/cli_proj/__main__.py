@@ -76,7 +76,9 @@ def _wrong_usage(error: "TyperException") -> int:
     command = context.command_path if context is not None else "cli-proj"
     # What a converter of Typer's raised comes with the name of the exception's kind.
     sentence = error.format_message().replace(": Value error, ", ": ")
-    return _fail(CliError(sentence, f"See: {command} --help", code=ExitCode.USAGE))
+    # What other programs call --json is --output here, since there is jsonl as well.
+    instead = "Write -o json. " if getattr(error, "option_name", "") == "--json" else ""
+    return _fail(CliError(sentence, f"{instead}See: {command} --help", code=ExitCode.USAGE))
 
 
 def _fail(error: CliError) -> int:

@@ -54,7 +54,7 @@ async def test_it_is_chosen_named_confirmed_and_watched(gui: Open, backend: Fake
         await screen.press("enter")  # pressed twice
         assert backend.ended == []
         await screen.press("y")
-        await screen.reads("Asking the services")
+        await screen.reads("Asking which services")
         assert backend.ended == [(Kind.CLIENT, "reports-ui")]
         backend.confirmed.set()
         text = await screen.reads("Revoked: all tokens of the application reports-ui.", "1 of 2 did not confirm it")

@@ -140,7 +140,7 @@ class PropagationScreen(ServiceScreen):
     def _tick(self) -> None:
         if self._asking:
             passed = min(WAIT, monotonic() - self._since)
-            line = f"Revoking {self._words}.\n\nAsking the services who refuses it …  {passed:.1f} s"
+            line = f"Revoking {self._words}.\n\nAsking which services refuse it …  {passed:.1f} s"
             self.query_one("#what", Static).update(Content.styled(line, MUTED))
 
     def outlives(self, reason: str) -> bool:

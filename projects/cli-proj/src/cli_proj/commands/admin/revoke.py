@@ -22,7 +22,9 @@ _REFUSED = {
 
 def revoke(
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(help="One token, a grant, a sign-in, all of a person, all of a client.")],
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", help="One token, a grant, a sign-in, all of a person, all of a client.")
+    ],
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its jti, grant_id, sid, sub (or user name), or client_id.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the services that check tokens refuse it.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, max=LONGEST_WAIT, help="Seconds to wait, at most.")] = 5,

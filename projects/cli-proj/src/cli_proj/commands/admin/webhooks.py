@@ -48,7 +48,7 @@ Types = Annotated[
 @app.command()
 def add(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(help="Where to send: an https address.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to send: an https address.")],
     types: Types = None,
     description: Annotated[str, typer.Option(help="A few words.")] = "",
     at: At = Service.APP,
