@@ -178,6 +178,18 @@ async def test_there_is_exactly_one_proof_rfc9449_4_3(api: web.AsyncClient, prov
     assert refused(await api.get("/shipments", headers=[authorization, *two]), "invalid_dpop_proof")
 
 
+async def test_proof_has_at_most_8192_characters(api: web.AsyncClient, prover: Prover, token: str) -> None:
+    """It is read before anything is known of who sends it, so it must not cost much."""
+    lengths = []
+    for padding, status in ((5_500, 200), (6_500, 401)):
+        proof = prover.proof(token, more="x" * padding)
+        lengths.append(len(proof))
+        response = await api.get("/shipments", headers={"Authorization": f"DPoP {token}", "DPoP": proof})
+        assert response.status_code == status
+    assert refused(response, "invalid_dpop_proof")
+    assert lengths[0] < 8_192 < lengths[1]
+
+
 @pytest.mark.parametrize(
     "claims",
     [
