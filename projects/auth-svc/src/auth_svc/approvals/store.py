@@ -3,15 +3,36 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, or_, select, update
+from sqlalchemy import Column, Integer, String, Table, Text, and_, bindparam, or_, select, update
 from sqlalchemy.engine import Row
 
 from auth_svc.approvals.flow import Approval
-from auth_svc.db import Connection
+from auth_svc.db import Connection, Instant
+from lib_one.sql import Sweep
+
+KEPT = timedelta(days=1)
+"""How long a row is remembered after its end, so that a late poll hears why."""
+
+
+def decision_columns() -> list[Column[Any]]:
+    """The columns of such a table, beside its key, what names its row to the client, and what is asked for."""
+    return [
+        Column("status", String(8), nullable=False),
+        Column("interval_seconds", Integer, nullable=False),
+        Column("polled_at", Instant, nullable=True),
+        Column("expires_at", Instant, nullable=False, index=True),
+        Column("decided_at", Instant, nullable=True),
+        Column("session_id", String(36), nullable=True),
+        Column("grant_id", String(36), nullable=True),
+        Column("auth_time", Instant, nullable=True),
+        Column("amr", Text, nullable=True),
+        Column("granted_scope", Text, nullable=True),
+        Column("used_at", Instant, nullable=True),
+    ]
 
 
 class Decisions:
-    """The verbs of such a table; a row is named by its primary key."""
+    """The verbs of such a table; a row is named by its primary key, and has a client and, once decided, a person."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -22,6 +43,7 @@ class Decisions:
         self._consume = this.where(table.c.status == "approved", table.c.used_at.is_(None)).values(
             used_at=bindparam("now")
         )
+        self._sweep = Sweep(table.c.expires_at)
 
     def approve(self, connection: Connection, key: str, approval: Approval, *, now: datetime) -> bool:
         """The person said yes. False if it was decided already or has expired."""
@@ -64,6 +86,10 @@ class Decisions:
         found = list(held.scalars())
         connection.execute(update(self._table).where(theirs, unfetched).values(used_at=now))
         return found
+
+    def forget_expired(self, connection: Connection, now: datetime, limit: int) -> int:
+        """Delete rows that no longer matter, up to so many; return how many."""
+        return self._sweep.run(connection, before=now - KEPT, limit=limit)
 
 
 def approval_of(row: Row[Any]) -> Approval | None:

@@ -3,15 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, select
+from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, Text, bindparam, select
 from sqlalchemy.engine import Row
 
-from auth_svc.approvals import Decisions, approval_of
+from auth_svc.approvals import Decisions, approval_of, decision_columns
 from auth_svc.backchannel_flow.flow import BackchannelRequest
-from auth_svc.db import Connection, Instant, metadata
+from auth_svc.db import Connection, metadata
 from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
-from lib_one.sql import Sweep
 
 backchannel_requests = Table(
     "backchannel_requests",
@@ -25,28 +24,15 @@ backchannel_requests = Table(
     Column("authorization_details", Text, nullable=False),
     Column("binding_message", Text, nullable=True),
     Column("notify_sealed", LargeBinary, nullable=True),
-    Column("status", String(8), nullable=False),
-    Column("interval_seconds", Integer, nullable=False),
-    Column("polled_at", Instant, nullable=True),
-    Column("expires_at", Instant, nullable=False, index=True),
-    Column("decided_at", Instant, nullable=True),
-    Column("session_id", String(36), nullable=True),
-    Column("grant_id", String(36), nullable=True),
-    Column("auth_time", Instant, nullable=True),
-    Column("amr", Text, nullable=True),
-    Column("granted_scope", Text, nullable=True),
-    Column("used_at", Instant, nullable=True),
+    *decision_columns(),
 )
-
-KEPT = timedelta(days=1)
-"""How long a request is remembered after its end, so that a late poll hears why."""
 
 _BY_SECRET = select(backchannel_requests).where(backchannel_requests.c.auth_req_id_hash == bindparam("hash"))
 _BY_ID = select(backchannel_requests).where(backchannel_requests.c.request_id == bindparam("request_id"))
 
 decisions = Decisions(backchannel_requests)
 withdraw = decisions.withdraw
-_SWEEP = Sweep(backchannel_requests.c.expires_at)
+forget_expired = decisions.forget_expired
 
 
 def keep(connection: Connection, request: BackchannelRequest, *, auth_req_id: str) -> None:
@@ -93,11 +79,6 @@ def waiting_for(connection: Connection, user_id: str, *, now: datetime) -> list[
         .order_by(backchannel_requests.c.request_id)
     )
     return [_request(row) for row in connection.execute(statement)]
-
-
-def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
-    """Delete requests that no longer matter, up to so many; return how many."""
-    return _SWEEP.run(connection, before=now - KEPT, limit=limit)
 
 
 def _request(row: Row[Any]) -> BackchannelRequest:

@@ -1,17 +1,16 @@
 """The table of device codes."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, bindparam, select
+from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, Text, bindparam, select
 from sqlalchemy.engine import Row
 
-from auth_svc.approvals import INTERVAL, Decisions, approval_of
-from auth_svc.db import Connection, Instant, metadata
+from auth_svc.approvals import INTERVAL, Decisions, approval_of, decision_columns
+from auth_svc.db import Connection, metadata
 from auth_svc.device_flow.flow import Device
 from auth_svc.resources import details_from_text, details_to_text
 from auth_svc.secret_key import token_hash
-from lib_one.sql import Sweep
 
 device_codes = Table(
     "device_codes",
@@ -23,22 +22,9 @@ device_codes = Table(
     Column("scope", Text, nullable=False),
     Column("resource", Text, nullable=False),
     Column("authorization_details", Text, nullable=False),
-    Column("status", String(8), nullable=False),
-    Column("interval_seconds", Integer, nullable=False),
-    Column("polled_at", Instant, nullable=True),
-    Column("expires_at", Instant, nullable=False, index=True),
-    Column("decided_at", Instant, nullable=True),
     Column("user_id", String(36), ForeignKey("users.user_id"), nullable=True),
-    Column("session_id", String(36), nullable=True),
-    Column("grant_id", String(36), nullable=True),
-    Column("auth_time", Instant, nullable=True),
-    Column("amr", Text, nullable=True),
-    Column("granted_scope", Text, nullable=True),
-    Column("used_at", Instant, nullable=True),
+    *decision_columns(),
 )
-
-KEPT = timedelta(days=1)
-"""How long a device code is remembered after its end, so that a late poll hears why."""
 
 _BY_DEVICE_CODE = select(device_codes).where(device_codes.c.device_code_hash == bindparam("hash"))
 _BY_USER_CODE = select(device_codes).where(device_codes.c.user_code_hash == bindparam("hash"))
@@ -46,7 +32,7 @@ _BY_ID = select(device_codes).where(device_codes.c.device_id == bindparam("devic
 
 decisions = Decisions(device_codes)
 withdraw = decisions.withdraw
-_SWEEP = Sweep(device_codes.c.expires_at)
+forget_expired = decisions.forget_expired
 
 
 def keep(connection: Connection, device: Device, *, device_code: str, user_code_hash: bytes) -> None:
@@ -80,11 +66,6 @@ def find_by_device_code(connection: Connection, device_code: str) -> Device | No
 def find_by_user_code(connection: Connection, user_code_hash: bytes) -> Device | None:
     """Find a device by the code that it shows."""
     return _device(connection.execute(_BY_USER_CODE, {"hash": user_code_hash}).first())
-
-
-def forget_expired(connection: Connection, now: datetime, limit: int) -> int:
-    """Delete device codes that no longer matter, up to so many; return how many."""
-    return _SWEEP.run(connection, before=now - KEPT, limit=limit)
 
 
 def _device(row: Row[Any] | None) -> Device | None:
