@@ -15,7 +15,7 @@ ONE_DOOR = {
     "nats": ("lib_one/nats/", "lib_one/testing/"),
     "httpx": ("lib_one/http/",),
     "opentelemetry": ("lib_one/observe/",),
-    "prometheus_client": ("lib_one/observe/",),
+    "prometheus_client": ("lib_one/observe/", "lib_one/testing/"),
     "alembic": ("lib_one/sql/", "migrations/"),
     "sqlalchemy": (
         "lib_one/sql/",

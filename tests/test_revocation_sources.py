@@ -31,6 +31,7 @@ from lib_two.errors import InvalidToken
 from lib_two.guard import Guard
 from lib_two.metadata import IssuerMetadata
 from lib_two.revocation import RevocationView, State
+from lib_two.testing import QuietFeed
 
 SCOPE = "openid offline_access shipments:read"
 WATCH = {
@@ -42,12 +43,6 @@ WATCH = {
 }
 
 
-class Feed:
-    """A follower to which everything came at once."""
-
-    caught_up, sequence, lag, created = True, 0, 0, None
-
-
 class Scene:
     """auth-svc, somebody with a browser, the operator's command line, and a guard that hears what the bus hears."""
 
@@ -57,7 +52,7 @@ class Scene:
         """What cli-proj got for Clara before the revocation."""
         # It stays fresh once it is: what this is about is the way of a revocation, not of the heartbeats.
         self.view = RevocationView(now=house.clock, monotonic=lambda: 0.0)
-        self.view.follow(Feed(), lambda: True)
+        self.view.follow(QuietFeed(), lambda: True)
         self.guard = Guard(
             issuer=house.issuer,
             audience=RESOURCE,

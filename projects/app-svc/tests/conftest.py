@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import structlog
 import uvicorn
 
 from app_svc.app import AppService
@@ -23,10 +21,10 @@ from lib_one.event import Now, event, new_id, utc_now
 from lib_one.http import AsyncClient, Response, client
 from lib_one.nats import JetStreamBus, NatsConnection
 from lib_one.sql import upgrade
-from lib_one.testing import NatsServer, eventually, free_port, nats_server
+from lib_one.testing import NatsServer, eventually, free_port, log_as_before, nats_server
 from lib_one.testing.databases import PostgresServer, fresh_database, postgres_server
 from lib_two.revocation import RevocationView
-from lib_two.testing import FakeIssuer
+from lib_two.testing import FakeIssuer, QuietFeed
 
 ALL = "shipments:read shipments:write shipments:scan"
 FRANKFURT = {"name": "Frankfurt am Main (FRA)", "country": "DE", "latitude": 50.0264, "longitude": 8.54313}
@@ -77,14 +75,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _NothingRevoked:
-    """A feed of the revocation view in which nothing ever happens."""
-
-    caught_up, sequence, lag, created = True, 0, 0, "2026-11-21T12:00:00Z"
-
-
 async def _stay_fresh(view: RevocationView, now: Now, _connection: object) -> None:
-    view.follow(_NothingRevoked(), lambda: True)
+    view.follow(QuietFeed(created="2026-11-21T12:00:00Z"), lambda: True)
     while True:
         view.apply(event(RevocationHeartbeat(sent_at=now()), source="/auth-svc", now=now), 0)
         await asyncio.sleep(0.5)
@@ -133,14 +125,9 @@ async def run_service(
 
 
 @pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    """Commands set up the log of their process, and here that is ours."""
-    root = logging.getLogger()
-    handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**configuration)
+def _log() -> Iterator[None]:
+    with log_as_before():
+        yield
 
 
 @pytest.fixture

@@ -3,24 +3,18 @@
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from app_svc.settings import Settings
 from lib_one.observe import defined
 from lib_one.testing import eventually
+from lib_one.testing.metrics import read_metrics
 
 
 async def scrape(running: Any) -> dict[str, float]:
-    """`name{label,label}` → value; labels by their name."""
     answer = await running.http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    found = {}
-    for family in text_string_to_metric_families(answer.text):
-        for sample in family.samples:
-            labels = ",".join(value for _, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
+    return read_metrics(answer.text)
 
 
 async def test_a_shipment_leaves_its_traces_in_the_metrics(live: Any) -> None:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from auth_svc.settings import Settings
 from auth_svc.testing import SEED, House, Person, browsing, running_house, settings_in
-from lib_one.testing import Clock
+from lib_one.testing import Clock, Sleep
 from lib_one.testing.databases import PostgresServer, postgres_server
 
 
@@ -99,15 +98,10 @@ def clock() -> Clock:
 @pytest.fixture(autouse=True)
 def waited(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long auth-svc waits until tokens are told apart from a revocation, each time; the clock is turned."""
-    found: list[float] = []
-
-    async def wait(seconds: float) -> None:
-        found.append(seconds)
-        clock.advance(timedelta(seconds=seconds))
-
+    sleep = Sleep(clock)
     for module in ("signin.beginning", "token.endpoint"):
-        monkeypatch.setattr(f"auth_svc.{module}.sleep", wait)
-    return found
+        monkeypatch.setattr(f"auth_svc.{module}.sleep", sleep)
+    return sleep.pauses
 
 
 @pytest.fixture

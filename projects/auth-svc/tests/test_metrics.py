@@ -1,23 +1,17 @@
 """/metrics: what Prometheus learns of auth-svc."""
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from auth_svc.settings import Settings
 from auth_svc.testing import House
+from lib_one.testing.metrics import read_metrics
 
 
 async def scrape(house: House) -> dict[str, float]:
-    """`name{label,label}` → value; labels by their name."""
     answer = await house.http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    found = {}
-    for family in text_string_to_metric_families(answer.text):
-        for sample in family.samples:
-            labels = ",".join(value for _, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
+    return read_metrics(answer.text)
 
 
 async def test_requests_are_counted_by_route_method_and_outcome(house: House) -> None:

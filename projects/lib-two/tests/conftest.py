@@ -1,4 +1,4 @@
-"""What the tests of lib-two share: an issuer, a clock, an HTTP client."""
+"""What the tests of lib-two share: an issuer, a clock, a view, an HTTP client."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,7 +6,8 @@ import pytest
 
 from lib_one import http as web
 from lib_one.testing import Clock
-from lib_two.testing import FakeIssuer
+from lib_two.revocation import RevocationView
+from lib_two.testing import FakeIssuer, fresh_view
 
 
 @pytest.fixture
@@ -18,6 +19,12 @@ def clock() -> Clock:
 def issuer(clock: Clock) -> Iterator[FakeIssuer]:
     with FakeIssuer(now=clock) as issuer:
         yield issuer
+
+
+@pytest.fixture
+def view(clock: Clock) -> RevocationView:
+    """A view that is fresh and stays so."""
+    return fresh_view(clock)
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
 
-from lib_one.testing import Clock
+from lib_one.testing import Clock, Sleep
 from lib_two import backchannel_flow
 from lib_two.errors import IssuerUnavailable, OAuthError
 from lib_two.oauth_client import OAuthClient
@@ -21,22 +20,6 @@ async def client(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[OAuthClient]
     issuer.clients["till"] = "the secret of the till"
     async with OAuthClient(issuer.url, "till", client_secret="the secret of the till", now=clock) as client:
         yield client
-
-
-class Sleep:
-    """Turns the clock instead of waiting, and lets something happen at the n-th time."""
-
-    def __init__(self, clock: Clock, **happenings: Any) -> None:
-        self.pauses: list[float] = []
-        self._clock = clock
-        self._happenings = happenings
-
-    async def __call__(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self._clock.advance(timedelta(seconds=seconds))
-        happening = self._happenings.get(f"at_{len(self.pauses)}")
-        if happening is not None:
-            happening()
 
 
 async def test_polling_client_gets_tokens_when_the_person_says_yes_ciba_10_1(

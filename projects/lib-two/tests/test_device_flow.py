@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lib_one import http as web
-from lib_one.testing import Clock
+from lib_one.testing import Clock, Sleep
 from lib_two import device_flow
 from lib_two.errors import IssuerUnavailable, OAuthError
 from lib_two.oauth_client import OAuthClient
@@ -19,22 +19,6 @@ from lib_two.testing import FakeIssuer
 async def client(issuer: FakeIssuer, clock: Clock) -> AsyncIterator[OAuthClient]:
     async with OAuthClient(issuer.url, "cli-proj", now=clock) as client:
         yield client
-
-
-class Sleep:
-    """Turns the clock instead of waiting, notes how long, and lets something happen at the n-th time."""
-
-    def __init__(self, clock: Clock, **happenings: Any) -> None:
-        self.pauses: list[float] = []
-        self._clock = clock
-        self._happenings = happenings
-
-    async def __call__(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self._clock.advance(timedelta(seconds=seconds))
-        happening = self._happenings.get(f"at_{len(self.pauses)}")
-        if happening is not None:
-            happening()
 
 
 async def test_approval_on_the_other_device_gives_tokens(client: OAuthClient, issuer: FakeIssuer, clock: Clock) -> None:

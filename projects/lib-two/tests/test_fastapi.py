@@ -8,31 +8,16 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from lib_one import http as web
-from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import TokenRevoked
 from lib_one.event import event
 from lib_one.testing import Clock
 from lib_two.fastapi import install, require
 from lib_two.guard import Guard, Principal
 from lib_two.revocation import RevocationView
-from lib_two.testing import FakeIssuer
+from lib_two.testing import FakeIssuer, QuietFeed
 
 RESOURCE = "http://127.0.0.1:8401"
 METADATA = "http://127.0.0.1:8401/.well-known/oauth-protected-resource"
-
-
-class Feed:
-    caught_up = True
-    sequence = 0
-    lag = 0
-    created = None
-
-
-@pytest.fixture
-def view(clock: Clock) -> RevocationView:
-    view = RevocationView(now=clock, monotonic=lambda: 1000.0)
-    view.follow(Feed(), lambda: True)
-    view.apply(event(RevocationHeartbeat(sent_at=clock()), source="/auth-svc", now=clock), 1)
-    return view
 
 
 @pytest.fixture
@@ -219,7 +204,7 @@ async def test_token_in_the_query_alone_is_ignored(api: web.AsyncClient, issuer:
 async def test_what_cannot_be_known_is_503_with_retry_after_and_without_a_challenge(
     api: web.AsyncClient, issuer: FakeIssuer, view: RevocationView
 ) -> None:
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     token = issuer.mint("user-1", "shipments:read")
     issuer.stop()
     response = await api.get("/shipments", headers=bearer(token))

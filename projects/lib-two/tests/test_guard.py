@@ -24,29 +24,11 @@ from lib_one.testing import Clock, NatsServer, eventually, in_background, nats_s
 from lib_two.errors import CannotKnow, InvalidToken, Refused
 from lib_two.guard import REFUSE, Guard, accept_within
 from lib_two.revocation import RevocationView, State
-from lib_two.testing import FakeIssuer
-
-
-class Feed:
-    """A follower that does what the test says."""
-
-    caught_up = True
-    sequence = 0
-    lag = 0
-    created = None
+from lib_two.testing import FakeIssuer, QuietFeed
 
 
 def beat(view: RevocationView, clock: Clock) -> None:
     view.apply(event(RevocationHeartbeat(sent_at=clock()), source="/auth-svc", now=clock), 1)
-
-
-@pytest.fixture
-def view(clock: Clock) -> RevocationView:
-    """A fresh view. Its monotonic clock stands still, so it stays fresh."""
-    view = RevocationView(now=clock, monotonic=lambda: 1000.0)
-    view.follow(Feed(), lambda: True)
-    beat(view, clock)
-    return view
 
 
 @pytest.fixture
@@ -167,7 +149,7 @@ async def test_revocation_refuses_a_seen_token_whatever_the_state(
     await guard.check(token)
     view.apply(event(facts(clock)[number], source="/auth-svc", now=clock), 2)
     for feed_connected in (True, False):
-        view.follow(Feed(), lambda connected=feed_connected: connected)  # type: ignore[misc]
+        view.follow(QuietFeed(), lambda connected=feed_connected: connected)  # type: ignore[misc]
         with pytest.raises(InvalidToken, match="revoked"):
             await guard.check(token)
     assert "/introspect" not in issuer.requests
@@ -190,7 +172,7 @@ async def test_later_cut_that_ends_with_an_earlier_one_refuses_what_passed_that(
 async def test_stale_view_asks_the_issuer_each_time_and_believes_it(
     guard: Guard, issuer: FakeIssuer, view: RevocationView
 ) -> None:
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     token = issuer.mint("user-1", "shipments:read")
     await guard.check(token)
     await guard.check(token)
@@ -205,7 +187,7 @@ async def test_stale_view_without_issuer_refuses_with_cannot_know(
 ) -> None:
     token = issuer.mint("user-1", "shipments:read")
     await guard.check(token)
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     issuer.stop()
     with pytest.raises(CannotKnow) as caught:
         await guard.check(token)
@@ -216,7 +198,7 @@ async def test_stale_view_without_issuer_refuses_with_cannot_know(
 async def test_route_that_does_not_ask_refuses_at_once(guard: Guard, issuer: FakeIssuer, view: RevocationView) -> None:
     token = issuer.mint("user-1", "shipments:read")
     await guard.check(token, in_doubt=REFUSE)  # no doubt
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     with pytest.raises(CannotKnow):
         await guard.check(token, in_doubt=REFUSE)
     assert "/introspect" not in issuer.requests
@@ -236,10 +218,10 @@ async def test_route_may_accept_in_doubt_within_its_bound_and_what_is_known_to_b
     with pytest.raises(CannotKnow):  # it was never whole
         await guard.check(good, in_doubt=tolerant)
 
-    view.follow(Feed(), lambda: True)
+    view.follow(QuietFeed(), lambda: True)
     beat(view, clock)
     view.apply(event(_token_revoked(issuer, bad), source="/auth-svc", now=clock), 2)
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     ticks += 30
     await guard.check(good, in_doubt=tolerant)
     assert guard.status()["checks"]["accepted_in_doubt"] == 1
@@ -255,7 +237,7 @@ async def test_route_may_accept_in_doubt_within_its_bound_and_what_is_known_to_b
 async def test_route_that_may_accept_believes_the_issuer_if_it_answers(
     guard: Guard, issuer: FakeIssuer, view: RevocationView
 ) -> None:
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     token = issuer.mint("user-1", "shipments:read")
     await issuer.revoke_token(token)  # the bus is not told
     with pytest.raises(InvalidToken):
@@ -269,11 +251,11 @@ async def test_revocation_that_comes_while_the_issuer_is_asked_counts(
     """The issuer's answer is from before it, or there is none and the route would accept in doubt."""
     view = RevocationView(now=clock, monotonic=lambda: 1000.0)
     guard = make_guard(issuer, http, view, now=clock)
-    view.follow(Feed(), lambda: True)
+    view.follow(QuietFeed(), lambda: True)
     beat(view, clock)
     token = issuer.mint("user-1", "shipments:read")
     await guard.check(token)
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     ask = guard._introspection.claims
 
     async def asked(token: str) -> bytes | None:
@@ -302,7 +284,7 @@ def test_bound_of_acceptance_is_bounded(seconds: int) -> None:
 async def test_odd_answers_of_introspection_are_no_yes(
     issuer: FakeIssuer, view: RevocationView, clock: Clock, status: int, body: str
 ) -> None:
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
 
     async def answer(request: web.Request) -> web.Response:
         if request.url.path == "/introspect":
@@ -320,7 +302,7 @@ async def test_slow_introspection_is_given_up_and_does_not_pile_up(
     issuer: FakeIssuer, view: RevocationView, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lib_two.introspection.TIMEOUT", 0.2)
-    view.follow(Feed(), lambda: False)
+    view.follow(QuietFeed(), lambda: False)
     asking = most = 0
 
     async def answer(request: web.Request) -> web.Response:
@@ -353,7 +335,7 @@ async def test_ready_when_the_first_replay_is_complete_or_the_issuer_answers(
     assert await guard.ready()
     issuer.stop()
     assert not await guard.ready()
-    view.follow(Feed(), lambda: True)
+    view.follow(QuietFeed(), lambda: True)
     assert await guard.ready()
 
 

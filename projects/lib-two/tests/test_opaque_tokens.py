@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lib_one import http as web
-from lib_one.contracts.revocation import GrantRevoked, RevocationHeartbeat, TokenRevoked
+from lib_one.contracts.revocation import GrantRevoked, TokenRevoked
 from lib_one.event import event
 from lib_one.testing import Clock
 from lib_two.errors import CannotKnow, InvalidToken
@@ -15,26 +15,8 @@ from lib_two.revocation import RevocationView
 from lib_two.testing import FakeIssuer
 
 
-class Feed:
-    """A follower that does what the test says."""
-
-    caught_up = True
-    sequence = 0
-    lag = 0
-    created = None
-
-
 def tell(view: RevocationView, clock: Clock, fact: Any) -> None:
     view.apply(event(fact, source="/auth-svc", now=clock), 1)
-
-
-@pytest.fixture
-def view(clock: Clock) -> RevocationView:
-    """A fresh view. Its monotonic clock stands still, so it stays fresh."""
-    view = RevocationView(now=clock, monotonic=lambda: 1000.0)
-    view.follow(Feed(), lambda: True)
-    tell(view, clock, RevocationHeartbeat(sent_at=clock()))
-    return view
 
 
 def guard_of(issuer: FakeIssuer, http: web.AsyncClient, view: RevocationView, clock: Clock, **more: Any) -> Guard:

@@ -16,16 +16,14 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from lib_one import http as web
-from lib_one.contracts.revocation import RevocationHeartbeat
-from lib_one.event import event, new_id
+from lib_one.event import new_id
 from lib_one.testing import Clock
 from lib_two import possession
 from lib_two.errors import InvalidProof, InvalidToken, Refused
 from lib_two.fastapi import install, require
 from lib_two.guard import Guard, Principal
 from lib_two.possession import Possession, Shown
-from lib_two.revocation import RevocationView
-from lib_two.testing import FakeIssuer
+from lib_two.testing import FakeIssuer, fresh_view
 from lib_two.validation import Confirmation
 
 RESOURCE = "http://127.0.0.1:8401"
@@ -69,13 +67,6 @@ class Prover:
         return {"Authorization": f"DPoP {token}", "DPoP": self.proof(token, **more)}
 
 
-class Feed:
-    caught_up = True
-    sequence = 0
-    lag = 0
-    created = None
-
-
 @pytest.fixture
 def prover(clock: Clock) -> Prover:
     return Prover(clock)
@@ -92,13 +83,10 @@ type MakeApi = Callable[..., web.AsyncClient]
 @pytest.fixture
 def make_api(issuer: FakeIssuer, http: web.AsyncClient, clock: Clock) -> MakeApi:
     def make(nonce_key: bytes | None = None) -> web.AsyncClient:
-        view = RevocationView(now=clock, monotonic=lambda: 1000.0)
-        view.follow(Feed(), lambda: True)
-        view.apply(event(RevocationHeartbeat(sent_at=clock()), source="/auth-svc", now=clock), 1)
         guard = Guard(
             issuer=issuer.url,
             audience=RESOURCE,
-            view=view,
+            view=fresh_view(clock),
             http=http,
             client_id="app-svc",
             client_secret="app-svc-secret",

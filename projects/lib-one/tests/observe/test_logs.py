@@ -11,6 +11,7 @@ import structlog
 
 from lib_one import trace
 from lib_one.observe import HIDDEN, configure_logging, get_logger
+from lib_one.testing import log_as_before
 
 
 class Terminal(io.StringIO):
@@ -21,14 +22,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**configuration)
-    structlog.contextvars.clear_contextvars()
+def _log() -> Iterator[None]:
+    with log_as_before():
+        yield
 
 
 class Stderr:

@@ -26,6 +26,29 @@ class Clock:
         self.time += by
 
 
+class Sleep:
+    """Turns a clock instead of waiting. Pass it where an `asyncio.sleep` is asked for.
+
+    Args:
+        clock: The clock.
+        happenings: `at_3=…` is called after the third time.
+    """
+
+    def __init__(self, clock: Clock, **happenings: Callable[[], object]) -> None:
+        self.pauses: list[float] = []
+        """For how many seconds, each time."""
+        self._clock = clock
+        self._happenings = happenings
+
+    async def __call__(self, seconds: float) -> None:
+        """Turn the clock, and let happen what is to happen."""
+        self.pauses.append(seconds)
+        self._clock.advance(timedelta(seconds=seconds))
+        happening = self._happenings.get(f"at_{len(self.pauses)}")
+        if happening is not None:
+            happening()
+
+
 async def eventually[T](
     predicate: Callable[[], T | Awaitable[T]], timeout: float = 30.0, *, interval: float = 0.01
 ) -> T:
