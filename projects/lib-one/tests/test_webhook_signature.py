@@ -1,6 +1,7 @@
 """Signatures of webhooks: Standard Webhooks 1.0, checked against the library of that specification."""
 
 import base64
+import hmac
 from datetime import timedelta
 
 import pytest
@@ -52,6 +53,9 @@ def test_whatever_is_changed_is_refused(forged: dict[str, str]) -> None:
         verify(BODY + b" ", headers, secrets=[SECRET], now=now)
     with pytest.raises(WebhookSignatureError):
         verify(BODY, headers, secrets=[new_secret()], now=now)
+    of_another_version = headers["webhook-signature"].replace("v1,", "v2,")
+    with pytest.raises(WebhookSignatureError):
+        verify(BODY, headers | {"webhook-signature": of_another_version}, secrets=[SECRET], now=now)
     for name in headers:
         with pytest.raises(WebhookSignatureError, match=name):
             verify(BODY, {key: value for key, value in headers.items() if key != name}, secrets=[SECRET], now=now)
@@ -64,6 +68,19 @@ def test_a_recorded_message_cannot_be_used_later_nor_one_of_the_future() -> None
         with pytest.raises(WebhookSignatureError, match="old"):
             verify(BODY, headers, secrets=[SECRET], now=now + apart)
     assert verify(BODY, headers, secrets=[SECRET], now=now + timedelta(hours=1), tolerance=timedelta(hours=2))
+
+
+@pytest.mark.parametrize("timestamp", ["", "soon", "-1", "1.5", "٣", "³", "9" * 12, "9" * 5000])
+def test_a_time_that_is_none_is_refused_though_it_is_signed(timestamp: str) -> None:
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    signature = hmac.digest(key, f"msg_1.{timestamp}.".encode() + BODY, "sha256")
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+    with pytest.raises(WebhookSignatureError, match="not a number"):
+        verify(BODY, headers, secrets=[SECRET], now=utc_now())
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64"])

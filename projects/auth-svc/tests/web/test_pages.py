@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from auth_svc.web import Pages
+
 PAGES = (
     "/",
     "/signin",
@@ -107,12 +109,17 @@ async def test_malformed_form_is_a_page_and_never_a_traceback(person: Any, path:
     "path", ["/signin", "/consent", "/device", "/device/confirm", "/signout", "/authorize", "/consents"]
 )
 async def test_huge_body_is_413_and_another_type_415(person: Any, path: str) -> None:
+    sent = 0
+
     async def endless() -> Any:
-        for _ in range(10_000):
+        nonlocal sent
+        for _ in range(100):
+            sent += 1
             yield b"a=" + b"x" * 1022
 
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert (await person.http.post(path, content=endless(), headers=form)).status_code == 413
+    assert sent < 20  # nothing is read beyond the limit
     assert (await person.http.post(path, json={"a": 1})).status_code == 415
     assert (await person.http.post(path, files={"a": b"1"})).status_code == 415
 
@@ -120,6 +127,19 @@ async def test_huge_body_is_413_and_another_type_415(person: Any, path: str) -> 
 async def test_control_characters_in_a_form_are_refused(person: Any) -> None:
     await person.go("/signin")
     assert (await person.submit(username="cla\x00ra", password="x")).status_code == 400
+
+
+async def test_field_that_comes_twice_is_refused(person: Any, house: Any) -> None:
+    page = await person.go("/signin")
+    csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+    data = {"csrf": csrf, "username": ["clara", "dan"], "password": house.password}
+    assert (await person.http.post("/signin", data=data)).status_code == 400
+
+
+def test_browser_is_told_to_come_by_tls_alone_where_there_is_tls_rfc6797_7_1() -> None:
+    header = "strict-transport-security"
+    assert Pages(issuer="https://id.example", csrf_key=b"k").see("/").headers[header] == "max-age=31536000"
+    assert header not in Pages(issuer="http://127.0.0.1:8400", csrf_key=b"k").see("/").headers
 
 
 async def test_name_with_markup_is_shown_as_it_is(person: Any) -> None:

@@ -14,6 +14,7 @@ from auth_svc.web import csp_source
         ("http://[::1]:53412/callback", "http:"),
         ("https://192.0.2.7/cb", "https:"),
         ("com.example.app:/cb", "com.example.app:"),
+        ("com.example.app://shop.example/cb", "com.example.app:"),
     ],
 )
 def test_policy_can_name_every_redirect_uri(uri: str, source: str) -> None:

@@ -79,7 +79,7 @@ def verify(
     expected = [_mac(secret, signed) for secret in secrets]
     if not any(hmac.compare_digest(one, other) for one in expected for other in found):
         raise WebhookSignatureError("no signature is of a secret that is known here")
-    if not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > 12:
+    if not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > 11:
         raise WebhookSignatureError("the time is not a number")
     if abs(now - datetime.fromtimestamp(int(timestamp), UTC)) > tolerance:
         raise WebhookSignatureError("the message is too old, or of the future")

@@ -303,6 +303,23 @@ async def test_an_operator_tries_repeats_and_stops_an_endpoint(office: Office, l
     stopped = await office.desk.change(made.id, WebhookChange(state="disabled", description="Paused"))
     assert (stopped.reason, stopped.waiting, stopped.description) == ("operator", 0, "Paused")
     assert await office.states(made.id) == ["delivered", "failed"]
+    await office.desk.change(made.id, WebhookChange(state="disabled"))
+    facts = await office.database.read(lambda c: list(c.execute(outbox_table.select().order_by("position"))))
+    assert [fact.subject for fact in facts][1:] == [f"webhooks.app-svc.{made.id}.disabled"]
+
+
+async def test_an_endpoint_can_move_to_where_one_may_be_and_to_no_other_place(
+    office: Office, listener: Listener
+) -> None:
+    made = await office.add(listener)
+    for forbidden in ("http://hooks.example/in", "https://10.0.0.1/in", "ftp://hooks.example/in", ""):
+        with pytest.raises(WebhookError, match="url"):
+            await office.desk.change(made.id, WebhookChange(url=forbidden))
+    with pytest.raises(WebhookError, match="types"):
+        await office.desk.change(made.id, WebhookChange(types=["nothing.*"]))
+    assert await office.desk.change(made.id, WebhookChange()) == await office.desk.find(made.id)
+    moved = await office.desk.change(made.id, WebhookChange(url="https://hooks.example/in"))
+    assert (moved.url, moved.types) == ("https://hooks.example/in", made.types)
 
 
 async def test_the_log_has_pages_and_ends_a_week_after_what_it_tells_has_ended(
