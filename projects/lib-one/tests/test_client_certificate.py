@@ -69,7 +69,21 @@ async def test_others_are_not_believed_rfc9700_4_13(peer: str) -> None:
     assert await seen([(b"client-cert", RFC_9440)], peer=peer) is None
 
 
-@pytest.mark.parametrize("value", [b"", b":", b"::", b":*:", b"x", b"%ff", quote(PEM[:-30]).encode(), b"A" * 20_000])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b":",
+        b"::",
+        b":*:",
+        b"x",
+        b"%ff",
+        quote(PEM[:-30]).encode(),
+        NGINX + b"%20" * 6000,
+        b"x" + RFC_9440[1:],
+        RFC_9440[:-1] + b"x",
+    ],
+)
 async def test_what_is_no_certificate_is_none(value: bytes) -> None:
     assert await seen([(b"client-cert", value)]) is None
 
