@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
 from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, make_url, select
 
 from lib_one.bus import Delivery
@@ -216,14 +217,16 @@ async def _done(database: Database) -> list[str]:
 
 async def _stored(session: Session) -> list[Event]:
     """Everything that the stream holds."""
-    found: list[Event] = []
+    found: dict[int, Event] = {}
+
+    def take(message: Msg, sequence: int) -> None:
+        found[sequence] = decode(message.headers or {}, message.data)
+
     async with Tail(session, "SHIPMENTS", lambda *_: None) as tail:
-        position, tail.more = 1, True
+        tail.more = True
         while tail.more:
-            async for message, sequence in tail.read(position):
-                found.append(decode(message.headers or {}, message.data))
-                position = sequence + 1
-    return found
+            await tail.read(max(found, default=0) + 1, take)
+    return list(found.values())
 
 
 async def _offline(connection: NatsConnection, node: str) -> bool:

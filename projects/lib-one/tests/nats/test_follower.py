@@ -4,6 +4,8 @@ import asyncio
 import time
 from datetime import timedelta
 
+import pytest
+
 from lib_one.contracts.revocation import RevocationHeartbeat, TokenRevoked
 from lib_one.event import Event, Message, event, new_id, utc_now
 from lib_one.nats import Follower, JetStreamBus, NatsConnection
@@ -202,6 +204,46 @@ async def test_a_gap_in_the_live_copies_is_filled_in_order(server: NatsServer, c
     await bus.publish(messages[2:])
     await eventually(lambda: view.follower.caught_up and view.ids == ids(messages))
     assert states == [False]
+    assert view.in_order_and_once()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_what_is_replaced_while_it_is_replayed_is_not_passed_over(
+    server: NatsServer, connect, run, monkeypatch, heard: bool
+) -> None:
+    """The newer message lies behind where the replay was to end, and its live copy is still on its way."""
+    monkeypatch.setattr("lib_one.nats.tail.REPLAY_BATCH", 2)
+    connection = await connect(server)
+    bus, view = JetStreamBus(await connect(server, "other")), View(connection)
+    first, lost, replaced, last = revocations(4)
+    newer = Message(replaced.subject, replaced.headers | {"Nats-Msg-Id": new_id()}, replaced.body)
+    await bus.publish([first])
+    run(view.follower.run())
+    await eventually(lambda: view.follower.caught_up)
+    session = await connection.session()
+    live = next(sub for sub in session.client._subs.values() if sub.subject == "live.auth.rev.>")
+    receive, copies = live._cb, []
+
+    async def keep(message) -> None:
+        copies.append(message)
+
+    live._cb = keep
+    assert are_stored(await bus.publish([lost]))
+    assert are_stored(await bus.publish([replaced]))
+    assert are_stored(await bus.publish([last]))
+    await eventually(lambda: len(copies) == 3)
+    replay = view.follower._replay
+
+    async def replay_later(tail, state) -> None:
+        assert are_stored(await bus.publish([newer]))
+        await replay(tail, state)
+
+    monkeypatch.setattr(view.follower, "_replay", replay_later)
+    for copy in copies[1 if heard else 2 :]:
+        await receive(copy)
+    assert not view.follower.caught_up
+    await eventually(lambda: view.follower.caught_up)
+    assert set(ids([first, lost, replaced, last])) <= set(view.ids)
     assert view.in_order_and_once()
 
 

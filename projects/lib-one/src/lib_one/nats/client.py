@@ -7,6 +7,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import BadHeaderError, Error
 
+from lib_one.nats.incoming import Incoming
+
 _PLAIN = b"NATS/1.0\r\n"
 """How headers begin that are not those of a status."""
 
@@ -36,6 +38,10 @@ class BusClient(Client):
     nothing goes out in the clear: nats-py takes the server's word that TLS is not needed, and whoever sits in between
     can give that word.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ps = Incoming(self)
 
     def _connect_command(self) -> bytes:
         server = self._current_server

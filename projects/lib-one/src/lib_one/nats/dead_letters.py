@@ -153,14 +153,20 @@ class DeadLetters:
         async with Tail(session, STREAM, lambda *_: None) as tail:
             while high >= max(1, held.first_seq):
                 low = max(held.first_seq, high - WINDOW + 1)
-                window: list[tuple[int, _Advisory]] = []
-                async for message, number in tail.read(low):
-                    advisory = _decode(message.data)
-                    if number <= high and advisory.consumer.startswith(self._prefix):
-                        window.append((number, advisory))
-                for entry in reversed(window):
+                for entry in reversed(await self._window(tail, low, high)):
                     yield entry
                 high = low - 1
+
+    async def _window(self, tail: Tail, low: int, high: int) -> list[tuple[int, "_Advisory"]]:
+        found: list[tuple[int, _Advisory]] = []
+
+        def take(message: Msg, number: int) -> None:
+            advisory = _decode(message.data)
+            if number <= high and advisory.consumer.startswith(self._prefix):
+                found.append((number, advisory))
+
+        await tail.read(low, take, most=WINDOW)
+        return found
 
     async def _advisory(self, session: Session, number: int) -> "_Advisory":
         message = await _get(session, STREAM, number)

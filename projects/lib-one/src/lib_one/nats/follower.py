@@ -131,18 +131,33 @@ class Follower:
                 return
 
     async def _replay(self, tail: Tail, state: Extent) -> None:
-        """Apply what the stream holds, from the sequence after ours up to its last."""
-        while self.sequence < state.last_seq and state.messages:
-            async for message, sequence in tail.read(self.sequence + 1):
-                self._newest = max(self._newest, sequence)
-                self._take(message, sequence)
-            if not tail.more:
+        """Apply what the stream holds, from the sequence after ours to its end: `state` is how it stood before.
+
+        Not only up to the last sequence of then: what came before it may have been replaced since by what comes after.
+        """
+
+        def take(message: Msg, sequence: int) -> None:
+            self._newest = max(self._newest, sequence)
+            self._take_held(tail, below=sequence)
+            self._take(message, sequence)
+
+        more = False
+        while (self.sequence < state.last_seq or more) and state.messages:
+            await tail.read(self.sequence + 1, take)
+            more = tail.more
+            if not more:
                 # Either the rest does not exist any more, or a replica answered that is behind. The leader knows.
                 if self.sequence < state.last_seq and await tail.exists(self.sequence + 1, up_to=state.last_seq):
                     await asyncio.sleep(FIRST_PAUSE)
                     continue
                 break
+        self._take_held(tail, below=state.last_seq + 1)
         self.sequence = max(self.sequence, state.last_seq)
+
+    def _take_held(self, tail: Tail, *, below: int) -> None:
+        """Apply, in their place in the replay, live copies of messages that the stream does not hold any more."""
+        while tail.held and tail.held[0][1] < below:
+            self._take(*tail.held.popleft())
 
     def _release(self, tail: Tail) -> bool:
         """Apply the live copies that were held back. False if one is missing in between."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import msgspec
 from nats.aio.msg import Msg
@@ -13,7 +13,8 @@ from lib_one.errors import BusUnavailableError
 from lib_one.nats.session import ApiError, Session
 from lib_one.nats.topology import StreamInfo
 
-REPLAY_BATCH = 2000
+REPLAY_BATCH = 5000
+"""Messages asked for at a time: some 3 MB, which wait in the server until they are taken here."""
 REPLAY_SILENCE = 3.0
 """Seconds without a message after which a replay is given up, and begun again where it stopped."""
 HELD_BACK = 10_000
@@ -40,11 +41,11 @@ class Tail:
         self._trouble = asyncio.Event()
         self._inbox = session.client.new_inbox()
         self._reads = 0
-        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        self._reading: _Reading | None = None
         self._subscriptions: list[Subscription] = []
 
     async def __aenter__(self) -> "Tail":
-        self._subscriptions.append(await self._subscribe(self._inbox + ".*", self._arrived.put_nowait))
+        self._subscriptions.append(await self._subscribe(self._inbox + ".*", self._replayed))
         self.session.on_end(self._over)
         return self
 
@@ -97,41 +98,46 @@ class Tail:
         self._error = error
         self._trouble.set()
 
-    async def read(self, sequence: int) -> AsyncIterator[tuple[Msg, int]]:
-        """What the stream holds from `sequence` on, as far as one batch reaches. Sets `more`.
+    async def read(self, sequence: int, take: Callable[[Msg, int], None], *, most: int | None = None) -> None:
+        """Hand what the stream holds from `sequence` on to `take`, as far as one batch reaches. Sets `more`.
+
+        A batch has `most` messages (without it `REPLAY_BATCH`), or what the server takes to be enough. Each message is
+        taken in the moment in which it is read from the network: none waits in memory here.
 
         Raises:
             BusUnavailableError: the answer stopped half-way.
+            Exception: what `take` raised.
         """
         self._reads += 1
         inbox = f"{self._inbox}.{self._reads}"
-        wish = {"seq": sequence, "batch": REPLAY_BATCH, "next_by_subj": ">"}
-        await self.session.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(wish), reply=inbox)
-        while True:
-            message = await self._next() if self._arrived.empty() else self._arrived.get_nowait()
-            if message is None:
-                raise BusUnavailableError("the connection was lost")
-            if message.subject != inbox:  # of a replay that was given up
-                continue
-            headers = message.headers or {}
-            status = headers.get("Status")
-            if status is None:
-                yield message, int(headers["Nats-Sequence"])
-            elif status == "204":
-                self.more = headers.get("Nats-Num-Pending", "0") != "0"
-                return
-            elif status == "404":
-                self.more = False
-                return
-            else:
-                raise BusUnavailableError(f"replay: {headers.get('Description') or status}")
+        wish = {"seq": sequence, "batch": most or REPLAY_BATCH, "next_by_subj": ">"}
+        reading = self._reading = _Reading(inbox, take)
+        try:
+            await self.session.publish(f"$JS.API.DIRECT.GET.{self._stream}", msgspec.json.encode(wish), reply=inbox)
+            if self.session.ended.is_set():
+                self._over()
+            while not reading.over.is_set():
+                await self._progress(reading)
+        finally:
+            self._reading = None
+        if reading.error is not None:
+            raise reading.error
+        self.more = reading.more
 
-    async def _next(self) -> Msg | None:
+    async def _progress(self, reading: "_Reading") -> None:
+        """Wait for the end of the batch, and for no longer than messages come."""
+        before = reading.messages
         try:
             async with asyncio.timeout(REPLAY_SILENCE):
-                return await self._arrived.get()
+                await reading.over.wait()
         except TimeoutError:
-            raise BusUnavailableError("the replay fell silent") from None
+            if reading.messages == before:
+                raise BusUnavailableError("the replay fell silent") from None
+
+    def _replayed(self, message: Msg) -> None:
+        reading = self._reading
+        if reading is not None and message.subject == reading.inbox:  # else it is of a replay that was given up
+            reading.hear(message)
 
     async def _subscribe(self, subject: str, receive: Callable[[Msg], None]) -> Subscription:
         return await self.session.subscribe(subject, receive, headers=(*event.HEADERS, "Nats-Sequence"))
@@ -149,8 +155,48 @@ class Tail:
         self._take(self, message, sequence)
 
     def _over(self) -> None:
-        self._arrived.put_nowait(None)
+        if self._reading is not None:
+            self._reading.end(BusUnavailableError("the connection was lost"))
         self._trouble.set()
+
+
+class _Reading:
+    """One batch that is being read."""
+
+    __slots__ = ("_take", "error", "inbox", "messages", "more", "over")
+
+    def __init__(self, inbox: str, take: Callable[[Msg, int], None]) -> None:
+        self.inbox = inbox
+        self.messages = 0
+        self.over = asyncio.Event()
+        self.more = False
+        """Whether it left something unread."""
+        self.error: Exception | None = None
+        self._take = take
+
+    def hear(self, message: Msg) -> None:
+        """Take one message, or the end of the batch."""
+        if self.over.is_set():
+            return
+        self.messages += 1
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            try:
+                self._take(message, int(headers["Nats-Sequence"]))
+            except Exception as error:
+                self.end(error)
+        elif status in ("204", "404"):
+            self.more = headers.get("Nats-Num-Pending", "0") != "0"
+            self.end()
+        else:
+            self.end(BusUnavailableError(f"replay: {headers.get('Description') or status}"))
+
+    def end(self, error: Exception | None = None) -> None:
+        """It is over; with `error`, before its end."""
+        if not self.over.is_set():
+            self.error = error
+            self.over.set()
 
 
 class _Stored(msgspec.Struct):
