@@ -287,7 +287,9 @@ def errors() -> str:
     by_code: dict[str, list[type[auth_svc.errors.OAuthError]]] = {}
     for error in _below(auth_svc.errors.OAuthError):
         by_code.setdefault(error.code, []).append(error)
-    for code, kinds in by_code.items():
+    # Each slice has errors of its own: their order is not that of imports.
+    for code, kinds in sorted(by_code.items()):
+        kinds.sort(key=lambda kind: (len(kind.__mro__), kind.description))
         lines += [f"### `{code}`", ""]
         if len(kinds) == 1:
             lines.append(f"{kinds[0].status}, “{kinds[0].description}” {catalogue.summary_of(kinds[0])}")

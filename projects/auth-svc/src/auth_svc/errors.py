@@ -1,5 +1,7 @@
 """What the protocol answers when it says no: one class an error, and how each is rendered.
 
+What one slice alone says is in that slice.
+
 `description` goes to the caller. It is constant for a class, printable ASCII, and says nothing that the caller did
 not know (no oracle); `told` may add a name of ours. `detail` is for the log. Renderings: `token_body` (JSON, machine
 endpoints), in `code_flow` the answer to a client whose redirect URI is known to be good, and in `web` the page for
@@ -92,44 +94,6 @@ class InvalidClient(OAuthError):  # noqa: N818
     code = "invalid_client"
     status = 401
     description = "Client authentication failed."
-
-
-class InvalidClientMetadata(OAuthError):  # noqa: N818
-    """RFC 7591 section 3.2.2: metadata that are malformed, do not fit together or are not to be chosen."""
-
-    code = "invalid_client_metadata"
-    description = "The client metadata are malformed, do not fit together or ask for what is not given."
-
-    def __init__(self, detail: str = "", *, member: str | None = None) -> None:
-        """`member`: the one that is to be changed, by a name of ours."""
-        super().__init__(detail)
-        self._member = member
-
-    @property
-    def told(self) -> str:
-        """Which member is at fault."""
-        return self.description if self._member is None else f"{self.description} At fault: {self._member}."
-
-
-class InvalidRedirectUri(OAuthError):  # noqa: N818
-    """RFC 7591 section 3.2.2: a redirect URI that cannot be registered."""
-
-    code = "invalid_redirect_uri"
-    description = "A redirect URI is not one that can be registered."
-
-
-class InvalidSoftwareStatement(OAuthError):  # noqa: N818
-    """RFC 7591 section 3.2.2: a software statement that is not good, or none where one is required."""
-
-    code = "invalid_software_statement"
-    description = "The software statement is missing, malformed, expired or not signed by its issuer."
-
-
-class UnapprovedSoftwareStatement(OAuthError):  # noqa: N818
-    """RFC 7591 section 3.2.2: a software statement that may be good, and is not for this server to believe."""
-
-    code = "unapproved_software_statement"
-    description = "The software statement is of an issuer that is not trusted here, or for another server."
 
 
 class InvalidGrant(OAuthError):  # noqa: N818
@@ -244,20 +208,6 @@ class SlowDown(OAuthError):  # noqa: N818
     description = "Asked too often: wait five seconds longer between requests."
 
 
-class UnknownUserId(OAuthError):  # noqa: N818
-    """CIBA Core section 13: the hint names nobody whom this client can ask."""
-
-    code = "unknown_user_id"
-    description = "The hint does not identify a user."
-
-
-class InvalidBindingMessage(OAuthError):  # noqa: N818
-    """CIBA Core section 13: the message cannot be shown as it is."""
-
-    code = "invalid_binding_message"
-    description = "The binding message must be at most 80 printable characters."
-
-
 class ExpiredToken(OAuthError):  # noqa: N818
     """RFC 8628 section 3.5, CIBA Core section 11: nobody decided in time."""
 
@@ -309,53 +259,6 @@ class InsufficientScope(OAuthError):  # noqa: N818
     code = "insufficient_scope"
     status = 403
     description = "The access token does not have the scope that this needs."
-
-
-class UnknownSubject(OAuthError):  # noqa: N818
-    """Global token revocation: nobody here is who the subject identifier names."""
-
-    code = "unknown_subject"
-    status = 404
-    description = "Nobody here has this identifier."
-
-
-class UnknownIdentifier(OAuthError):  # noqa: N818
-    """An operator named a person or a client that is not there."""
-
-    code = "unknown_identifier"
-    status = 404
-    description = "Nothing here has this identifier."
-
-
-class AmbiguousSubject(OAuthError):  # noqa: N818
-    """Global token revocation: the subject identifier fits more than one person."""
-
-    code = "ambiguous_subject"
-    status = 422
-    description = "More than one person has this identifier."
-
-
-class UnknownStream(OAuthError):  # noqa: N818
-    """SSF 1.0 section 8.1: this receiver has no stream of this name."""
-
-    code = "unknown_stream"
-    status = 404
-    description = "This receiver has no such stream."
-
-
-class StreamExists(OAuthError):  # noqa: N818
-    """SSF 1.0 section 8.1.1.1: a receiver has one stream."""
-
-    code = "stream_exists"
-    status = 409
-    description = "This receiver has a stream: change it, or delete it first."
-
-
-class StreamStopped(AccessDenied):
-    """SSF 1.0 section 8.1.2.2: the operator has stopped this stream."""
-
-    status = 403
-    description = "The operator has stopped this stream."
 
 
 class ServerError(OAuthError):

@@ -4,7 +4,7 @@ revocations   end what was issued, and see which services refuse it
 status        how every process on the bus stands
 """
 
-from auth_svc.admin.revocations import Revocable, RevocationReport, Revocations
+from auth_svc.admin.revocations import Revocable, RevocationReport, Revocations, UnknownIdentifier
 from auth_svc.admin.status import StatusEndpoint, SystemStatus
 
-__all__ = ["Revocable", "RevocationReport", "Revocations", "StatusEndpoint", "SystemStatus"]
+__all__ = ["Revocable", "RevocationReport", "Revocations", "StatusEndpoint", "SystemStatus", "UnknownIdentifier"]

@@ -11,7 +11,7 @@ import msgspec
 
 from auth_svc import clients, subjects, users
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InsufficientScope, InvalidRequest, OAuthError, UnknownIdentifier
+from auth_svc.errors import InsufficientScope, InvalidRequest, OAuthError
 from auth_svc.protocol import ADMIN
 from auth_svc.revocation import Revocation
 from auth_svc.settings import Settings
@@ -28,6 +28,14 @@ from lib_one.observe import get_logger
 _log = get_logger(__name__)
 
 type Kind = Literal["token", "grant", "session", "subject", "client"]
+
+
+class UnknownIdentifier(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """An operator named a person or a client that is not there."""
+
+    code = "unknown_identifier"
+    status = 404
+    description = "Nothing here has this identifier."
 
 
 class Revocable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,8 @@ grant           the request's secret for tokens, at /token
 store           the requests
 """
 
-from auth_svc.backchannel_flow.authentication import BackchannelAuthentication
+from auth_svc.backchannel_flow.authentication import BackchannelAuthentication, UnknownUserId
+from auth_svc.backchannel_flow.flow import InvalidBindingMessage
 from auth_svc.backchannel_flow.grant import Backchannel
 from auth_svc.backchannel_flow.notification import BACKCHANNEL_NOTIFICATION, BackchannelNotification, Notifications
 from auth_svc.backchannel_flow.routes import RequestPages
@@ -19,8 +20,10 @@ __all__ = [
     "Backchannel",
     "BackchannelAuthentication",
     "BackchannelNotification",
+    "InvalidBindingMessage",
     "Notifications",
     "RequestPages",
+    "UnknownUserId",
     "forget_expired",
     "withdraw",
 ]

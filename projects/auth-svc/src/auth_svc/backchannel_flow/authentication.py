@@ -19,7 +19,7 @@ from auth_svc.backchannel_flow.flow import (
 from auth_svc.backchannel_flow.notification import Notifications, ToNotify
 from auth_svc.clients import Client, ClientAuthentication
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InvalidRequest, InvalidScope, TooManyRequests, UnauthorizedClient, UnknownUserId
+from auth_svc.errors import InvalidRequest, InvalidScope, OAuthError, TooManyRequests, UnauthorizedClient
 from auth_svc.keys import KeyRing, UnverifiedTokenError
 from auth_svc.protocol import CIBA, OPENID
 from auth_svc.resources import Resources
@@ -29,6 +29,13 @@ from auth_svc.subjects import Subjects
 from auth_svc.token import Form, narrow, parse_scope, requested_details
 from lib_one.contracts.auth import AuthenticationRequested
 from lib_one.event import new_id
+
+
+class UnknownUserId(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """CIBA Core section 13: the hint names nobody whom this client can ask."""
+
+    code = "unknown_user_id"
+    description = "The hint does not identify a user."
 
 
 class _Hint(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from auth_svc.approvals import Approval, Status
-from auth_svc.errors import InvalidBindingMessage, InvalidRequest
+from auth_svc.errors import InvalidRequest, OAuthError
 from auth_svc.resources import Detail
 from auth_svc.signin import Limit
 from auth_svc.token import Form
@@ -17,6 +17,13 @@ _LONGEST_MESSAGE: Final = 80
 """Characters: what fits on one line of the page, and of the client's screen beside it."""
 _BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
 _HINTS: Final = ("login_hint", "login_hint_token", "id_token_hint")
+
+
+class InvalidBindingMessage(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """CIBA Core section 13: the message cannot be shown as it is."""
+
+    code = "invalid_binding_message"
+    description = "The binding message must be at most 80 printable characters."
 
 
 @dataclass(frozen=True)

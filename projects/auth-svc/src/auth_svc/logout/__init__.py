@@ -5,7 +5,7 @@ routes      /signout (the person, and what the person sees afterwards), /logout 
 everywhere  /global-token-revocation (all of a person, by one call)
 """
 
-from auth_svc.logout.everywhere import EverythingOf, GlobalTokenRevocation
+from auth_svc.logout.everywhere import AmbiguousSubject, EverythingOf, GlobalTokenRevocation, UnknownSubject
 from auth_svc.logout.routes import LogoutPages
 
-__all__ = ["EverythingOf", "GlobalTokenRevocation", "LogoutPages"]
+__all__ = ["AmbiguousSubject", "EverythingOf", "GlobalTokenRevocation", "LogoutPages", "UnknownSubject"]

@@ -10,19 +10,29 @@ import msgspec
 
 from auth_svc import subjects, users
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import (
-    AmbiguousSubject,
-    InsufficientScope,
-    InvalidRequest,
-    OAuthError,
-    UnknownSubject,
-)
+from auth_svc.errors import InsufficientScope, InvalidRequest, OAuthError
 from auth_svc.protocol import GLOBAL_TOKEN_REVOCATION
 from auth_svc.revocation import Revocation
 from auth_svc.subjects import Email, IssSub, Opaque
 from auth_svc.token import AccessClaims, PresentedTokens
 from auth_svc.wire import NO_STORE, Request, Response, error_response
 from lib_one.contracts.auth import UserRevoked
+
+
+class UnknownSubject(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """Global token revocation: nobody here is who the subject identifier names."""
+
+    code = "unknown_subject"
+    status = 404
+    description = "Nobody here has this identifier."
+
+
+class AmbiguousSubject(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """Global token revocation: the subject identifier fits more than one person."""
+
+    code = "ambiguous_subject"
+    status = 422
+    description = "More than one person has this identifier."
 
 
 class EverythingOf(msgspec.Struct, frozen=True):

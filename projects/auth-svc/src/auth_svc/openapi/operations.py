@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from auth_svc import errors as e
+from auth_svc.backchannel_flow import InvalidBindingMessage, UnknownUserId
+from auth_svc.logout import AmbiguousSubject, UnknownSubject
 from auth_svc.openapi import operators
 from auth_svc.openapi.parts import (
     CLIENT,
@@ -22,6 +24,12 @@ from auth_svc.openapi.parts import (
     refusals,
 )
 from auth_svc.openapi.signals import signal_operations
+from auth_svc.registration import (
+    InvalidClientMetadata,
+    InvalidRedirectUri,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
+)
 
 _OWN: list[Json] = [{"registration_access_token": []}]
 _WHICH: Json = {"name": "client_id", "in": "query", "required": True, "schema": LINE}
@@ -179,8 +187,8 @@ def _backchannel() -> Json:
                 e.InvalidScope,
                 e.InvalidTarget,
                 e.InvalidAuthorizationDetails,
-                e.UnknownUserId,
-                e.InvalidBindingMessage,
+                UnknownUserId,
+                InvalidBindingMessage,
                 e.TooManyRequests,
             ),
         },
@@ -249,8 +257,8 @@ def _everywhere() -> Json:
                 e.InvalidRequest,
                 *UNPROVEN,
                 e.InsufficientScope,
-                e.UnknownSubject,
-                e.AmbiguousSubject,
+                UnknownSubject,
+                AmbiguousSubject,
                 e.BodyTooLarge,
                 e.TemporarilyUnavailable,
                 proven=True,
@@ -262,10 +270,10 @@ def _everywhere() -> Json:
 
 def _registration() -> Json:
     metadata = (
-        e.InvalidClientMetadata,
-        e.InvalidRedirectUri,
-        e.InvalidSoftwareStatement,
-        e.UnapprovedSoftwareStatement,
+        InvalidClientMetadata,
+        InvalidRedirectUri,
+        InvalidSoftwareStatement,
+        UnapprovedSoftwareStatement,
         e.BodyTooLarge,
         e.TooManyRequests,
     )

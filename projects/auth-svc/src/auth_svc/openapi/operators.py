@@ -1,6 +1,7 @@
 """The descriptions of the operators' endpoints."""
 
 from auth_svc import errors as e
+from auth_svc.admin import UnknownIdentifier
 from auth_svc.openapi.parts import LINE, PROOF, TOKEN, UNPROVEN, Json, Refusal, answer, body, refusals
 from auth_svc.webhooks import InvalidWebhook, UnknownWebhook
 
@@ -32,7 +33,7 @@ def revocations() -> Json:
                 e.InvalidRequest,
                 *UNPROVEN,
                 e.InsufficientScope,
-                e.UnknownIdentifier,
+                UnknownIdentifier,
                 e.BodyTooLarge,
                 e.TemporarilyUnavailable,
                 proven=True,

@@ -15,6 +15,7 @@ from auth_svc.openapi.parts import (
     record,
     refusals,
 )
+from auth_svc.signals import StreamExists, StreamStopped, UnknownStream
 
 _WHICH: Json = {"name": "stream_id", "in": "query", "required": True, "schema": LINE}
 _ANY: Json = _WHICH | {"required": False}
@@ -28,33 +29,33 @@ def signal_operations() -> dict[str, Json]:
     return {
         "/ssf/streams": {
             "post": _managed("createStream", "Make a stream (SSF 1.0, section 8.1.1.1)", "StreamWanted")
-            | {"responses": _answers("201", "The stream.", _STREAM, e.StreamExists)},
+            | {"responses": _answers("201", "The stream.", _STREAM, StreamExists)},
             "get": _described("readStream", "Read the stream, or the list of it (section 8.1.1.2)", _ANY)
-            | {"responses": _answers("200", "It, or the list.", listed, e.UnknownStream)},
+            | {"responses": _answers("200", "It, or the list.", listed, UnknownStream)},
             "patch": _managed("changeStream", "Change what is named (section 8.1.1.3)", "StreamWanted")
-            | {"responses": _answers("200", "The stream.", _STREAM, e.UnknownStream)},
+            | {"responses": _answers("200", "The stream.", _STREAM, UnknownStream)},
             "put": _managed("replaceStream", "Replace all that can be chosen (section 8.1.1.4)", "StreamWanted")
-            | {"responses": _answers("200", "The stream.", _STREAM, e.UnknownStream)},
+            | {"responses": _answers("200", "The stream.", _STREAM, UnknownStream)},
             "delete": _described("deleteStream", "End the stream (section 8.1.1.5)", _WHICH)
-            | {"responses": _answers("204", "It is over.", None, e.UnknownStream)},
+            | {"responses": _answers("204", "It is over.", None, UnknownStream)},
         },
         "/ssf/status": {
             "get": _described("readStreamStatus", "Does the stream run? (section 8.1.2.1)", _WHICH)
-            | {"responses": _answers("200", "Its status.", _STATUS, e.UnknownStream)},
+            | {"responses": _answers("200", "Its status.", _STATUS, UnknownStream)},
             "post": _managed("changeStreamStatus", "Start or stop the stream (section 8.1.2.2)", "StatusWanted")
-            | {"responses": _answers("200", "Its status.", _STATUS, e.UnknownStream, e.StreamStopped)},
+            | {"responses": _answers("200", "Its status.", _STATUS, UnknownStream, StreamStopped)},
         },
         "/ssf/subjects:add": {
             "post": _managed("addSubject", "Tell about this person again (section 8.1.3.2)", "SubjectWanted")
-            | {"responses": _answers("200", "So be it.", None, e.UnknownStream)},
+            | {"responses": _answers("200", "So be it.", None, UnknownStream)},
         },
         "/ssf/subjects:remove": {
             "post": _managed("removeSubject", "Do not tell about this person (section 8.1.3.3)", "SubjectWanted")
-            | {"responses": _answers("204", "So be it.", None, e.UnknownStream)},
+            | {"responses": _answers("204", "So be it.", None, UnknownStream)},
         },
         "/ssf/verify": {
             "post": _managed("verifyStream", "Send a verification (section 8.1.4.2)", "VerificationWanted")
-            | {"responses": _answers("204", "It is on its way.", None, e.UnknownStream, e.TooManyRequests)},
+            | {"responses": _answers("204", "It is on its way.", None, UnknownStream, e.TooManyRequests)},
         },
         "/ssf/poll": {
             "post": _managed("pollSignals", "Take signals, and say which were taken (RFC 8936)", "Poll")
@@ -66,7 +67,7 @@ def signal_operations() -> dict[str, Json]:
                         sets={"type": "object", "additionalProperties": TEXT},
                         moreAvailable={"type": "boolean"},
                     ),
-                    e.UnknownStream,
+                    UnknownStream,
                 )
             },
         },

@@ -12,18 +12,27 @@ Who may register is a setting: nobody, who has an initial access token from the 
 
 from auth_svc.registration.documents import ClientDocuments
 from auth_svc.registration.ending import OwnClientError, delete_client
-from auth_svc.registration.flow import OPERATORS_ONLY
+from auth_svc.registration.flow import OPERATORS_ONLY, InvalidClientMetadata, InvalidRedirectUri
 from auth_svc.registration.routes import RegistrationEndpoint
-from auth_svc.registration.statements import SoftwareStatements, read_software_issuers
+from auth_svc.registration.statements import (
+    InvalidSoftwareStatement,
+    SoftwareStatements,
+    UnapprovedSoftwareStatement,
+    read_software_issuers,
+)
 from auth_svc.registration.store import Invitation, add_invitation, forget_expired, invitations, remove_invitation
 
 __all__ = [
     "OPERATORS_ONLY",
     "ClientDocuments",
+    "InvalidClientMetadata",
+    "InvalidRedirectUri",
+    "InvalidSoftwareStatement",
     "Invitation",
     "OwnClientError",
     "RegistrationEndpoint",
     "SoftwareStatements",
+    "UnapprovedSoftwareStatement",
     "add_invitation",
     "delete_client",
     "forget_expired",

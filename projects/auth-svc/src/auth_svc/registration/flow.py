@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from auth_svc.clients import Client, ClientMetadata, NewClient, Problem, redirect_uri_problem
-from auth_svc.errors import InvalidClientMetadata, InvalidRedirectUri
+from auth_svc.errors import OAuthError
 from auth_svc.protocol import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from auth_svc.registration.statements import SoftwareStatement
 from auth_svc.signin import Limit
@@ -34,6 +34,30 @@ _LONGEST = 2000
 _MOST = 50
 _WEB = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri", "sector_identifier_uri")
 _object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class InvalidClientMetadata(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """RFC 7591 section 3.2.2: metadata that are malformed, do not fit together or are not to be chosen."""
+
+    code = "invalid_client_metadata"
+    description = "The client metadata are malformed, do not fit together or ask for what is not given."
+
+    def __init__(self, detail: str = "", *, member: str | None = None) -> None:
+        """`member`: the one that is to be changed, by a name of ours."""
+        super().__init__(detail)
+        self._member = member
+
+    @property
+    def told(self) -> str:
+        """Which member is at fault."""
+        return self.description if self._member is None else f"{self.description} At fault: {self._member}."
+
+
+class InvalidRedirectUri(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """RFC 7591 section 3.2.2: a redirect URI that cannot be registered."""
+
+    code = "invalid_redirect_uri"
+    description = "A redirect URI is not one that can be registered."
 
 
 def read(body: bytes) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from auth_svc.clients import (
 from auth_svc.db import Connection, Ledger
 from auth_svc.errors import (
     AccessDenied,
-    InvalidClientMetadata,
     InvalidToken,
     OAuthError,
     TooManyRequests,
 )
 from auth_svc.registration import flow, store
 from auth_svc.registration.ending import delete_client
+from auth_svc.registration.flow import InvalidClientMetadata
 from auth_svc.registration.statements import SoftwareStatements
 from auth_svc.resources import Resources
 from auth_svc.revocation import Revocation

@@ -13,11 +13,25 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from auth_svc.errors import InvalidSoftwareStatement, UnapprovedSoftwareStatement
+from auth_svc.errors import OAuthError
 from auth_svc.keys import FOREIGN_ALGORITHMS, MalformedJwsError, SigningIssuer, parse_jws, read_issuers
 
 SKEW: Final = timedelta(seconds=10)
 """How far the clock of the issuer may be ahead."""
+
+
+class InvalidSoftwareStatement(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """RFC 7591 section 3.2.2: a software statement that is not good, or none where one is required."""
+
+    code = "invalid_software_statement"
+    description = "The software statement is missing, malformed, expired or not signed by its issuer."
+
+
+class UnapprovedSoftwareStatement(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """RFC 7591 section 3.2.2: a software statement that may be good, and is not for this server to believe."""
+
+    code = "unapproved_software_statement"
+    description = "The software statement is of an issuer that is not trusted here, or for another server."
 
 
 class SoftwareIssuer(SigningIssuer, frozen=True, kw_only=True, forbid_unknown_fields=True):

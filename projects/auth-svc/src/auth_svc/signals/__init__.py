@@ -34,7 +34,7 @@ from auth_svc.signals.routes import (
     configuration,
 )
 from auth_svc.signals.store import Stream, depths, everything, forget_expired, of_client
-from auth_svc.signals.streams import Streams
+from auth_svc.signals.streams import StreamExists, Streams, StreamStopped, UnknownStream
 from auth_svc.signals.upstreams import Upstream, read_upstreams
 
 BODIES = (StreamWanted, StatusWanted, SubjectWanted, VerificationWanted, Poll)
@@ -54,7 +54,10 @@ __all__ = [
     "Recorder",
     "SignalReceiver",
     "Stream",
+    "StreamExists",
+    "StreamStopped",
     "Streams",
+    "UnknownStream",
     "Upstream",
     "configuration",
     "depths",

@@ -9,7 +9,7 @@ import msgspec
 
 from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InvalidRequest, UnknownStream
+from auth_svc.errors import InvalidRequest
 from auth_svc.keys import KeyRing
 from auth_svc.protocol import SSF_MANAGE, SSF_READ
 from auth_svc.signals import store
@@ -17,7 +17,7 @@ from auth_svc.signals.bell import NET, Bell
 from auth_svc.signals.events import ALGORITHM, POLL, TOKEN_TYPE
 from auth_svc.signals.refusals import SignalProblem, settle
 from auth_svc.signals.routes import Receivers
-from auth_svc.signals.streams import Streams
+from auth_svc.signals.streams import Streams, UnknownStream
 from auth_svc.wire import Request, Response, json_response
 
 MOST: Final = 100

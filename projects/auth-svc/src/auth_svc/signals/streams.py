@@ -9,7 +9,7 @@ import msgspec
 
 from auth_svc.clients import Client
 from auth_svc.db import Connection, Ledger
-from auth_svc.errors import InvalidRequest, StreamExists, StreamStopped, TooManyRequests, UnknownStream
+from auth_svc.errors import AccessDenied, InvalidRequest, OAuthError, TooManyRequests
 from auth_svc.signals import store
 from auth_svc.signals.bell import Bell
 from auth_svc.signals.description import MIN_VERIFICATION_INTERVAL, Description
@@ -19,6 +19,29 @@ from lib_one.event import new_id
 
 KEPT: Final = timedelta(days=7)
 """A stream in which something waits for longer is disabled: nobody seems to be there."""
+
+
+class UnknownStream(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """SSF 1.0 section 8.1: this receiver has no stream of this name."""
+
+    code = "unknown_stream"
+    status = 404
+    description = "This receiver has no such stream."
+
+
+class StreamExists(OAuthError):  # noqa: N818 - errors have the RFC's names
+    """SSF 1.0 section 8.1.1.1: a receiver has one stream."""
+
+    code = "stream_exists"
+    status = 409
+    description = "This receiver has a stream: change it, or delete it first."
+
+
+class StreamStopped(AccessDenied):
+    """SSF 1.0 section 8.1.2.2: the operator has stopped this stream."""
+
+    status = 403
+    description = "The operator has stopped this stream."
 
 
 class Streams:
