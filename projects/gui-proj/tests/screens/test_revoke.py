@@ -67,6 +67,19 @@ async def test_it_is_chosen_named_confirmed_and_watched(gui: Open, backend: Fake
         await screen.reads("BKG-100004")
 
 
+async def test_each_service_has_one_line_also_when_the_terminal_gets_narrower(gui: Open, backend: FakeBackend) -> None:
+    async with gui(backend, size=(120, 24)) as screen:
+        await screen.reads("x Revoke")
+        await choose(screen, *"dan", "enter")
+        await screen.reads("y  Revoke")
+        await screen.press("y")
+        await screen.reads("4.3 ms")
+        await screen.pilot.resize_terminal(80, 24)
+        text = await screen.reads("…")
+        (line,) = [line for line in text.splitlines() if "app-svc" in line]
+        assert line.split()[-2:] == ["4.3", "ms"]
+
+
 async def test_its_key_is_a_letter_in_the_search_box(gui: Open, backend: FakeBackend) -> None:
     async with gui(backend) as screen:
         await screen.reads("x Revoke")

@@ -17,9 +17,17 @@ _ASKS = "A service that does not hear the bus asks the sign-in service each time
 class Propagation(Static):
     """One line a service, and below what it means."""
 
+    _report: Report | None = None
+
     def show(self, report: Report) -> None:
-        """Draw it."""
-        self.update(propagation(report, width=max(40, self.content_size.width or self.app.size.width - 4)))
+        """Draw it, now and whenever there is more room or less."""
+        self._report = report
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Draw it as wide as there is room."""
+        if self._report is not None:
+            self.update(propagation(self._report, width=max(40, self.content_size.width)))
 
 
 def propagation(report: Report, *, width: int) -> Content:
