@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from auth_svc import users
+from auth_svc.clients import UNSEEN_FOR
 from auth_svc.device_flow import authorization
 from auth_svc.signin import Limit
-from auth_svc.testing import browsing
+from auth_svc.testing import PageForm, browsing
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 SCOPE = "openid offline_access shipments:read shipments:scan"
@@ -277,6 +279,36 @@ async def test_confirmation_of_one_person_is_none_for_another(house: Any, person
     page = await stranger.go(str(person.page.url.copy_with(scheme=None, host=None, port=None)))
     assert "Does your device show exactly this code?" in page.text
     assert "Dan Driver" in page.text
+    form = {"request": PageForm(person.page.text).fields["request"], "csrf": PageForm(page.text).fields["csrf"]}
+    answer = await stranger.http.post("/device/confirm", data=form | {"decision": "allow"})
+    assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/signin")
+    assert await error(house, device) == "authorization_pending"
+
+
+@pytest.mark.parametrize("over", ["expired", "its client is disabled"])
+async def test_nothing_is_asked_for_a_device_that_is_over(house: Any, person: Any, over: str) -> None:
+    await enter(person, (await begin(house))["user_code"])
+    asked = str(person.page.url.copy_with(scheme=None, host=None, port=None))
+    if over == "expired":
+        house.clock.advance(timedelta(minutes=10))
+    else:
+        await house.app.ledger.database.work(lambda c: house.app.revocation.disable_client(c, "cli-proj"))
+        house.clock.advance(UNSEEN_FOR)
+    answer = await person.go(asked)
+    assert answer.status_code == 409
+    assert "no longer waiting" in answer.text
+
+
+@pytest.mark.parametrize("confirming", [False, True])
+async def test_who_was_signed_out_meanwhile_signs_in_first(house: Any, person: Any, confirming: bool) -> None:
+    device = await begin(house)
+    await enter(person, device["user_code"])
+    if not confirming:
+        await person.go("/device")
+    clara = await house.app.ledger.database.read(lambda c: users.find_by_username(c, "clara"))
+    await house.app.ledger.database.work(lambda c: users.end_sign_ins(c, clara.user_id, house.clock()))
+    answer = await person.submit(**({"decision": "allow"} if confirming else {"user_code": device["user_code"]}))
+    assert 'name="password"' in answer.text
     assert await error(house, device) == "authorization_pending"
 
 
