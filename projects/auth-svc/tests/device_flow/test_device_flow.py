@@ -285,6 +285,17 @@ async def test_confirmation_of_one_person_is_none_for_another(house: Any, person
     assert await error(house, device) == "authorization_pending"
 
 
+async def test_answer_is_for_one_device_and_no_other(house: Any, person: Any) -> None:
+    allowed, denied, waiting = [await begin(house) for _ in range(3)]
+    await decide(person, allowed["user_code"], "allow")
+    await decide(person, denied["user_code"], "deny")
+    assert await error(house, waiting) == "authorization_pending"
+    assert await error(house, denied) == "access_denied"
+    assert (await poll(house, allowed)).status_code == 200
+    await decide(person, waiting["user_code"], "allow")
+    assert (await poll(house, waiting)).status_code == 200
+
+
 @pytest.mark.parametrize("over", ["expired", "its client is disabled"])
 async def test_nothing_is_asked_for_a_device_that_is_over(house: Any, person: Any, over: str) -> None:
     await enter(person, (await begin(house))["user_code"])
