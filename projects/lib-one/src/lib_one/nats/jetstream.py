@@ -121,6 +121,9 @@ class JetStreamBus(Bus):
         publisher.looked_at = asyncio.get_running_loop().time()
 
     async def _patiently_ready(self) -> Publisher:
+        publisher = self._publisher
+        if publisher is not None and not publisher.session.ended.is_set():
+            return publisher
         try:
             async with asyncio.timeout(CONNECT_PATIENCE):
                 return await self._ready()
