@@ -105,6 +105,16 @@ async def test_revocation_leaves_those_before_it_as_they_are(house: House) -> No
     assert not await house.active(second["access_token"])
 
 
+async def test_revocation_by_a_clock_that_is_behind_takes_nothing_back(house: House) -> None:
+    house.clock.advance(timedelta(seconds=3))
+    token = await house.tokens("clara")
+    subject = house.claims(token["access_token"])["sub"]
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_subject(c, subject))
+    house.clock.advance(-timedelta(seconds=2))  # that of another process
+    await house.app.ledger.database.work(lambda c: house.app.revocation.revoke_subject(c, subject))
+    assert not await house.active(token["access_token"])
+
+
 async def test_revoked_client_loses_what_it_had_and_may_ask_again(house: House) -> None:
     form = {"grant_type": "client_credentials"}
     token = (await house.post("/token", form, client="simulator")).json()["access_token"]

@@ -192,6 +192,16 @@ async def test_certificate_with_a_key_that_cannot_be_read_is_refused(
     assert denied(await proxy.post("/token", data=FORM, headers=certified.headers(verified=False)))
 
 
+async def test_certificate_with_names_that_cannot_be_read_is_refused(
+    house: House, proxy: AsyncClient, certified: Certified
+) -> None:
+    await register(house, tls_client_auth_san_dns="client.bank.example")
+    dns, x400 = b"\x82\x13client.bank", b"\xa3\x13client.bank"  # one more kind of general name (RFC 5280 4.2.1.6)
+    assert certified.der.count(dns) == 1
+    certified.der = certified.der.replace(dns, x400)
+    assert denied(await proxy.post("/token", data=FORM, headers=certified.headers()))
+
+
 def test_without_a_certificate_none_was_shown() -> None:
     async def no_body() -> Any:
         raise AssertionError

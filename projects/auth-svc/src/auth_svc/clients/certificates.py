@@ -19,6 +19,8 @@ from lib_one.client_certificate import client_certificate
 TLS_CLIENT_AUTH = "tls_client_auth"
 SELF_SIGNED = "self_signed_tls_client_auth"
 TLS_METHODS = (TLS_CLIENT_AUTH, SELF_SIGNED)
+_UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError)
+"""How the names in a certificate can be missing or odd: they are read only when they are asked for."""
 
 
 def tls_methods(*, seen: bool, verified: bool) -> tuple[str, ...]:
@@ -59,7 +61,10 @@ def is_valid(shown: ShownCertificate, *, now: datetime) -> bool:
 
 def has_registered_name(client: ClientMetadata, shown: ShownCertificate) -> bool:
     """Section 2.1: an authority vouches for one name of one kind, compared whole."""
-    return shown.verified and _has_name(client, shown.certificate)
+    try:
+        return shown.verified and _has_name(client, shown.certificate)
+    except _UNREADABLE:
+        return False
 
 
 def key_of(shown: ShownCertificate) -> PublicKey | None:
@@ -106,10 +111,7 @@ def _names(client: ClientMetadata) -> tuple[str | None, ...]:
 def _has_name(client: ClientMetadata, certificate: x509.Certificate) -> bool:
     if client.tls_client_auth_subject_dn is not None:
         return certificate.subject == x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn)
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     if client.tls_client_auth_san_dns is not None:
         return client.tls_client_auth_san_dns.lower() in {
             name.lower() for name in names.get_values_for_type(x509.DNSName)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, select, update
+from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, or_, select, update
 from sqlalchemy.engine import Row
 
 from auth_svc.clients import secrets
@@ -99,8 +99,9 @@ def delete(connection: Connection, client_id: str, at: datetime) -> bool:
 
 
 def revoke(connection: Connection, client_id: str, at: datetime) -> None:
-    """Note that what was issued to a client up to then is void."""
-    connection.execute(update(clients).where(clients.c.client_id == client_id).values(revoked_at=at))
+    """Note that what was issued to a client up to then is void, or up to a later moment that was noted before."""
+    earlier = or_(clients.c.revoked_at.is_(None), clients.c.revoked_at < at)
+    connection.execute(update(clients).where(clients.c.client_id == client_id, earlier).values(revoked_at=at))
 
 
 def use_assertion(connection: Connection, jti_hash: bytes, *, expires_at: datetime) -> bool:

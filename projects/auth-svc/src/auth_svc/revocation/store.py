@@ -52,8 +52,13 @@ _AMONG = Prepared(
 def add(
     connection: Connection, kind: str, identifier: str, *, expires_at: datetime, not_before: datetime | None = None
 ) -> None:
-    """Remember a revocation; a later one of the same thing replaces it."""
-    connection.execute(delete(revocations).where(revocations.c.kind == kind, revocations.c.identifier == identifier))
+    """Remember a revocation. It replaces one of the same thing, but takes nothing back: clocks differ."""
+    same = and_(revocations.c.kind == kind, revocations.c.identifier == identifier)
+    if not_before is not None:
+        held = connection.execute(select(revocations.c.not_before, revocations.c.expires_at).where(same)).first()
+        if held is not None and held.not_before > not_before:
+            not_before, expires_at = held
+    connection.execute(delete(revocations).where(same))
     connection.execute(
         revocations.insert().values(kind=kind, identifier=identifier, not_before=not_before, expires_at=expires_at)
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Column, String, Table, Text, bindparam, func, select, update
+from sqlalchemy import Column, String, Table, Text, bindparam, func, or_, select, update
 from sqlalchemy.engine import Row
 
 from auth_svc.db import Connection, Instant, metadata
@@ -144,8 +144,9 @@ def empty(connection: Connection, user_id: str, at: datetime) -> None:
 
 
 def end_sign_ins(connection: Connection, user_id: str, at: datetime) -> None:
-    """Sign-ins up to `at` no longer count."""
-    connection.execute(update(users).where(users.c.user_id == user_id).values(sign_in_again_at=at))
+    """Sign-ins up to `at` no longer count; nor do those up to a later moment that was named before."""
+    earlier = or_(users.c.sign_in_again_at.is_(None), users.c.sign_in_again_at < at)
+    connection.execute(update(users).where(users.c.user_id == user_id, earlier).values(sign_in_again_at=at))
 
 
 def count(connection: Connection) -> int:
