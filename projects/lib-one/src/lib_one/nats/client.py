@@ -5,6 +5,7 @@ from functools import partial
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
 from nats.errors import BadHeaderError, Error
 
 from lib_one.nats.incoming import Incoming
@@ -47,6 +48,10 @@ class BusClient(Client):
         server = self._current_server
         if server is not None and server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
             raise Error("the server does not offer TLS")
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
+        if writer is not None and self._server_info.get("tls_required"):
+            # nats-py leaves this out, and then each end of a connection is a warning of asyncio's.
+            writer.transport.get_protocol().connection_made(writer.transport)
         return super()._connect_command()
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
