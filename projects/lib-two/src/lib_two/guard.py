@@ -24,8 +24,8 @@ from lib_two.validation import LEEWAY, Claims, claims_of, parse, validate
 COUNTED = ("seen", "validated", "introspected", "revoked", "cannot_know", "accepted_in_doubt")
 """How checks were decided, in `Guard.status`."""
 SEEN = 10_000
-"""Tokens remembered as valid, at most: about 35 MB if it is full. They are found by themselves: a digest would cost as
-much as all the rest of a check, and hide nothing in a process that all tokens come through."""
+"""Tokens remembered as valid, at most: about 35 MB if it is full. They are found by themselves: a digest would cost
+half as much as all the rest of a check, and hide little in a process that all tokens come through."""
 
 
 _OPAQUE = re.compile(r"[A-Za-z0-9~+/_-]{1,1024}=*")
