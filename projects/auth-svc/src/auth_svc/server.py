@@ -120,7 +120,6 @@ def serve(
         )
     config = uvicorn.Config(
         application,
-        interface="asgi3",
         loop="uvloop",
         http=_Protocol,
         ws="none",

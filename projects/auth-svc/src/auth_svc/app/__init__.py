@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -45,9 +45,9 @@ class AuthService(Parts):
         self.endpoints = machine_endpoints(self)
         self._application = FastLane(self.endpoints, site(self, self.running), self.traffic)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
-        return self._application(scope, receive, send)
+        await self._application(scope, receive, send)
 
     @asynccontextmanager
     async def running(self, _site: Starlette | None = None) -> AsyncIterator[None]:
