@@ -1,10 +1,15 @@
 """What comes in is cut into the same messages as by nats-py, wherever the network cuts it."""
 
+import asyncio
+
 import pytest
+from nats.aio.transport import TcpTransport
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
-from lib_one.nats.incoming import Incoming
+from lib_one.nats.client import BusClient, at_once
+from lib_one.nats.incoming import Incoming, Straight
+from lib_one.testing import eventually
 
 HEAD = b"NATS/1.0\r\nce-id: 1\r\n\r\n"
 STREAM = b"".join(
@@ -71,3 +76,56 @@ async def test_messages_are_those_of_nats_py_wherever_the_pieces_end(size: int) 
 async def test_what_is_no_message_ends_the_connection(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         await Incoming(Told()).parse(b"PING\r\n" + line)  # type: ignore[arg-type]
+
+
+async def test_what_comes_while_a_piece_is_still_read_waits_its_turn_and_nonsense_ends_the_connection() -> None:
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"max_payload": 1000}\r\n')
+        while b"PING" not in await reader.readline():
+            pass
+        writer.write(b"PONG\r\n")
+        while piece := await pieces.get():
+            writer.write(piece)
+        writer.close()
+
+    waiting, go_on, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def failed(error: Exception) -> None:
+        if "permissions violation" in str(error):
+            refused.append(error)
+            waiting.set()
+            await go_on.wait()
+
+    async def note() -> None:
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = BusClient()
+    found: list[bytes] = []
+    refused: list[Exception] = []
+    await client.connect(
+        f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        error_cb=failed,
+        closed_cb=note,
+        allow_reconnect=False,
+    )
+    await client.subscribe("a", cb=at_once(lambda message: found.append(message.data)))
+    pieces.put_nowait(b"MSG a 1 1\r\n1\r\n-ERR 'Permissions Violation'\r\nMSG a 1 1\r\n2\r\n")
+    await waiting.wait()
+    assert isinstance(client._transport, TcpTransport)
+    assert client._transport._io_writer is not None
+    straight = client._transport._io_writer.transport.get_protocol()
+    assert isinstance(straight, Straight)
+    straight.data_received(b"MSG a 1 1\r\n3\r\n")  # as TLS does, which may hold more when reading is paused
+    assert found == [b"1"]
+    go_on.set()
+    pieces.put_nowait(b"MSG a 1 1\r\n4\r\n")
+    await eventually(lambda: len(found) == 4)
+    assert found == [b"1", b"2", b"3", b"4"]
+    assert len(refused) == 1
+    pieces.put_nowait(b"MSG a one\r\n")
+    await eventually(closed.is_set)
+    pieces.put_nowait(b"")
+    server.close()

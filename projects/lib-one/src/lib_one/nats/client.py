@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 from nats.errors import BadHeaderError, Error
 
-from lib_one.nats.incoming import Incoming
+from lib_one.nats.incoming import Incoming, Straight
 
 _PLAIN = b"NATS/1.0\r\n"
 """How headers begin that are not those of a status."""
@@ -53,6 +53,11 @@ class BusClient(Client):
             # nats-py leaves this out, and then each end of a connection is a warning of asyncio's.
             writer.transport.get_protocol().connection_made(writer.transport)
         return super()._connect_command()
+
+    async def _read_loop(self) -> None:
+        if isinstance(self._transport, TcpTransport):
+            await Straight(self, self._transport).take_over()
+        await super()._read_loop()
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         try:

@@ -1,7 +1,9 @@
 """What comes in over a connection, cut into messages."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from nats.aio.transport import TcpTransport
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
@@ -59,3 +61,73 @@ class Incoming(Parser):
             await process(sid, words[1], reply, arrived[body:stop], arrived[end + 2 : body])
             start = stop + 2
         self.buf.extend(arrived[start:])
+
+
+class Straight(asyncio.Protocol):
+    """Gives each piece from the network to the parser in the moment in which it is read.
+
+    Through nats-py's stream reader a message waits for one more turn of the event loop. The reader is still told how
+    the connection ends and what goes wrong in parsing: whoever reads from it does what is due then.
+    """
+
+    def __init__(self, client: "Client", transport: TcpTransport) -> None:
+        """Take over `transport`, which is connected, with what its reader holds."""
+        if transport._io_writer is None or transport._io_reader is None:
+            raise ValueError("not connected")
+        self._loop = asyncio.get_running_loop()
+        self._client = client
+        self._reader = transport._io_reader
+        self._transport: asyncio.Transport = transport._io_writer.transport  # type: ignore[assignment]
+        self._before: asyncio.StreamReaderProtocol = self._transport.get_protocol()  # type: ignore[assignment]
+        self._parsing: asyncio.Task[None] | None = None
+        self._later: list[bytes] = []
+
+    async def take_over(self) -> None:
+        """From now on the reader gets no data."""
+        self._transport.set_protocol(self)
+        if held := len(self._reader._buffer):  # type: ignore[attr-defined]
+            self.data_received(await self._reader.read(held))
+
+    def data_received(self, data: bytes) -> None:
+        """A piece has come."""
+        if self._parsing is not None:
+            self._later.append(data)
+            return
+        # It seldom waits for anything, and then it is done at once.
+        parsing = asyncio.Task(self._client._ps.parse(data), loop=self._loop, eager_start=True)
+        if parsing.done():
+            self._parsed(parsing)
+        else:
+            self._parsing = parsing
+            self._transport.pause_reading()
+            parsing.add_done_callback(self._go_on)
+
+    def _go_on(self, parsing: asyncio.Task[None]) -> None:
+        self._parsing = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._parsed(parsing)
+        if self._later:
+            data, self._later = b"".join(self._later), []
+            self.data_received(data)
+
+    def _parsed(self, parsing: asyncio.Task[None]) -> None:
+        error = None if parsing.cancelled() else parsing.exception()
+        if error is not None:
+            self._reader.set_exception(error)  # type: ignore[arg-type]
+
+    def eof_received(self) -> bool | None:
+        """Nothing more comes."""
+        return self._before.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        self._before.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """What is sent waits."""
+        self._before.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It waits no more."""
+        self._before.resume_writing()
